@@ -3,9 +3,9 @@
 #ifndef VFN_PCI_BDF_H
 #define VFN_PCI_BDF_H
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+#include <vfn/support/compiler.h>
+
+VFN_BEGIN_DECLS
 
 /**
  * define VFN_PCI_BDF_LEN - bytes of a normalised address with its final NUL
@@ -27,8 +27,6 @@ extern "C" {
  */
 int vfn_pci_parse_bdf(const char *s, char bdf[VFN_PCI_BDF_LEN]);
 
-#ifdef __cplusplus
-}
-#endif
+VFN_END_DECLS
 
 #endif /* VFN_PCI_BDF_H */

@@ -7,10 +7,9 @@
 #include <stdint.h>
 
 #include <vfn/pci/bdf.h>
+#include <vfn/support/compiler.h>
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+VFN_BEGIN_DECLS
 
 /*
  * All functions here read sysfs and change nothing. They may be called from
@@ -134,8 +133,6 @@ int vfn_pci_for_each_block(const char *bdf,
 			   int (*fn)(const char *name, const char *use, void *arg),
 			   void *arg);
 
-#ifdef __cplusplus
-}
-#endif
+VFN_END_DECLS
 
 #endif /* VFN_PCI_DEVICE_H */

@@ -6,10 +6,9 @@
 #include <stdbool.h>
 
 #include <vfn/pci/bdf.h>
+#include <vfn/support/compiler.h>
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+VFN_BEGIN_DECLS
 
 /*
  * Only the named function changes hands: drivers are chosen by its
@@ -117,8 +116,6 @@ int vfn_pci_get_record(const char *bdf, struct vfn_pci_record *record);
  */
 void vfn_pci_put_record(struct vfn_pci_record *record);
 
-#ifdef __cplusplus
-}
-#endif
+VFN_END_DECLS
 
 #endif /* VFN_PCI_DRIVER_H */

@@ -6,9 +6,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+#include <vfn/support/compiler.h>
+
+VFN_BEGIN_DECLS
 
 /*
  * These are the bare steps, without checks of who uses the device and without
@@ -147,8 +147,6 @@ char *pci_vf_get_pf_bdf(const char *bdf);
  */
 int pci_vf_get_vfnum(const char *bdf);
 
-#ifdef __cplusplus
-}
-#endif
+VFN_END_DECLS
 
 #endif /* VFN_PCI_UTIL_H */

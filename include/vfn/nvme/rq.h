@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/* Requests (level two): command identifiers with a context and a PRP list each. */
+#ifndef VFN_NVME_RQ_H
+#define VFN_NVME_RQ_H
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+#include <time.h>
+
+#include <vfn/nvme/ctrl.h>
+#include <vfn/nvme/queue.h>
+#include <vfn/nvme/types.h>
+#include <vfn/support/atomic.h>
+#include <vfn/support/compiler.h>
+
+VFN_BEGIN_DECLS
+
+/* Set in the identifiers of asynchronous event requests. */
+#define NVME_CID_AER (1 << 15)
+
+/**
+ * enum vfn_nvme_rq_state - what became of a request whose wait timed out
+ * @VFN_NVME_RQ_OK: it did not
+ * @VFN_NVME_RQ_LATE: the command may still complete; the caller has the request
+ * @VFN_NVME_RQ_ABANDONED: the same, but the caller has released it. It is free
+ *	again when the command completes or its queue is deleted.
+ */
+enum vfn_nvme_rq_state {
+	VFN_NVME_RQ_OK = 0,
+	VFN_NVME_RQ_LATE,
+	VFN_NVME_RQ_ABANDONED,
+};
+
+/**
+ * struct nvme_rq - a command slot
+ * @opaque: the caller's context
+ * @sq: queue it belongs to
+ * @cid: command identifier, its index in sq->rqs
+ * @state: of enum vfn_nvme_rq_state; private
+ * @page: memory of a controller page for the PRP list
+ * @rq_next: next free one
+ * @mapped: memory mapped for the time of the command; private
+ */
+struct nvme_rq {
+	void *opaque;
+	struct nvme_sq *sq;
+	uint16_t cid;
+	uint16_t state;
+	struct {
+		void *vaddr;
+		iova_t iova;
+	} page;
+	struct nvme_rq *rq_next;
+	void *mapped;
+};
+
+/*
+ * Thread rule as for queues: one thread per queue at a time. The atomic
+ * variants may be called by any number of threads, as long as all of them use
+ * these variants for that queue.
+ */
+
+/* Cold halves of the inline functions below. */
+struct nvme_rq *vfn_nvme_rq_late(struct nvme_rq *rq);
+void vfn_nvme_rq_abandon(struct nvme_rq *rq);
+
+/**
+ * nvme_rq_reset - forget the caller's context
+ * @rq: request
+ */
+VFN_INLINE void nvme_rq_reset(struct nvme_rq *rq)
+{
+	rq->opaque = NULL;
+}
+
+/**
+ * nvme_rq_release - give a request back
+ * @rq: request of nvme_rq_acquire(), whose command has completed or was never
+ *	posted. After a wait that timed out it may be released, too: its
+ *	identifier is then not used again before the command has completed.
+ */
+VFN_INLINE void nvme_rq_release(struct nvme_rq *rq)
+{
+	struct nvme_sq *sq = rq->sq;
+
+	if (unlikely(rq->state != VFN_NVME_RQ_OK)) {
+		vfn_nvme_rq_abandon(rq);
+		return;
+	}
+
+	nvme_rq_reset(rq);
+
+	rq->rq_next = sq->rq_top;
+	sq->rq_top = rq;
+}
+
+/**
+ * nvme_rq_acquire - take a free request
+ * @sq: queue
+ *
+ * Return: a request for nvme_rq_release(), or NULL with errno EBUSY when all
+ * qsize - 1 are in use.
+ */
+VFN_INLINE struct nvme_rq *nvme_rq_acquire(struct nvme_sq *sq)
+{
+	struct nvme_rq *rq = sq->rq_top;
+
+	if (unlikely(!rq)) {
+		errno = EBUSY;
+		return NULL;
+	}
+
+	sq->rq_top = rq->rq_next;
+
+	return rq;
+}
+
+VFN_INLINE void __vfn_rq_lock(struct nvme_sq *sq)
+{
+	while (__atomic_exchange_n(&sq->rq_lock, 1, __ATOMIC_ACQUIRE))
+		while (__atomic_load_n(&sq->rq_lock, __ATOMIC_RELAXED))
+			barrier();
+}
+
+VFN_INLINE void __vfn_rq_unlock(struct nvme_sq *sq)
+{
+	atomic_store_release(&sq->rq_lock, 0);
+}
+
+/**
+ * nvme_rq_release_atomic - nvme_rq_release() for queues shared by threads
+ * @rq: request
+ */
+VFN_INLINE void nvme_rq_release_atomic(struct nvme_rq *rq)
+{
+	struct nvme_sq *sq = rq->sq;
+
+	__vfn_rq_lock(sq);
+	nvme_rq_release(rq);
+	__vfn_rq_unlock(sq);
+}
+
+/**
+ * nvme_rq_acquire_atomic - nvme_rq_acquire() for queues shared by threads
+ * @sq: queue
+ *
+ * Return: as nvme_rq_acquire().
+ */
+VFN_INLINE struct nvme_rq *nvme_rq_acquire_atomic(struct nvme_sq *sq)
+{
+	struct nvme_rq *rq;
+
+	__vfn_rq_lock(sq);
+	rq = nvme_rq_acquire(sq);
+	__vfn_rq_unlock(sq);
+
+	return rq;
+}
+
+/**
+ * __nvme_rq_from_cqe - the request that a completion of a known queue belongs to
+ * @sq: queue
+ * @cqe: completion
+ *
+ * A completion for a request that was released after a time-out makes that
+ * request free again, and belongs to nobody.
+ *
+ * Return: the request, or NULL with errno EINVAL (no such identifier) or
+ * ECANCELED (nobody waits for it any more).
+ */
+VFN_INLINE struct nvme_rq *__nvme_rq_from_cqe(struct nvme_sq *sq, struct nvme_cqe *cqe)
+{
+	struct nvme_rq *rq;
+	int cid = cqe->cid;
+
+	if (unlikely(cid + 1 >= sq->qsize)) {
+		/* the admin queue's identifiers leave room for the mark */
+		if (sq->id == NVME_AQ)
+			cid &= ~NVME_CID_AER;
+		if (cid + 1 >= sq->qsize) {
+			errno = EINVAL;
+			return NULL;
+		}
+	}
+
+	rq = &sq->rqs[cid];
+	if (unlikely(rq->state != VFN_NVME_RQ_OK))
+		return vfn_nvme_rq_late(rq);
+
+	return rq;
+}
+
+/**
+ * nvme_rq_from_cqe - the request that a completion belongs to
+ * @ctrl: controller
+ * @cqe: completion of any of its queues
+ *
+ * Return: as __nvme_rq_from_cqe(); EINVAL also for an unknown queue.
+ */
+VFN_INLINE struct nvme_rq *nvme_rq_from_cqe(struct nvme_ctrl *ctrl, struct nvme_cqe *cqe)
+{
+	uint16_t sqid = le16_to_cpu(cqe->sqid);
+
+	if (unlikely(sqid >= ctrl->priv.nsq)) {
+		errno = EINVAL;
+		return NULL;
+	}
+
+	/* a queue that is not configured has qsize 0, and so no valid identifier */
+	return __nvme_rq_from_cqe(&ctrl->sq[sqid], cqe);
+}
+
+/**
+ * nvme_rq_prep_cmd - make a command belong to a request
+ * @rq: request
+ * @cmd: command; its cid is set
+ */
+VFN_INLINE void nvme_rq_prep_cmd(struct nvme_rq *rq, union nvme_cmd *cmd)
+{
+	cmd->cid = rq->cid;
+}
+
+/**
+ * nvme_rq_post - put a command into the request's queue
+ * @rq: request
+ * @cmd: command; its cid is set
+ */
+VFN_INLINE void nvme_rq_post(struct nvme_rq *rq, union nvme_cmd *cmd)
+{
+	nvme_rq_prep_cmd(rq, cmd);
+	nvme_sq_post(rq->sq, cmd);
+}
+
+/**
+ * nvme_rq_exec - nvme_rq_post() and tell the controller
+ * @rq: request
+ * @cmd: command; its cid is set
+ */
+VFN_INLINE void nvme_rq_exec(struct nvme_rq *rq, union nvme_cmd *cmd)
+{
+	nvme_rq_post(rq, cmd);
+	nvme_sq_update_tail(rq->sq);
+}
+
+/*
+ * Data pointers. The memory must stay mapped until the command has completed.
+ * Errors of all: EINVAL (length 0 or wrapping; a start that is not a multiple
+ * of 4; a piece that does not start, or an inner one that does not end, on a
+ * controller page, so that PRPs cannot express it; more than the request's
+ * list page holds), EFAULT (some of it is not mapped). On an error the data
+ * pointer is zero, an address that is never mapped.
+ */
+
+/**
+ * nvme_rq_map_prp - describe contiguous I/O virtual memory by PRPs
+ * @ctrl: controller
+ * @rq: request, whose page takes the list if one is needed
+ * @cmd: command; its data pointer is set
+ * @iova: start
+ * @len: bytes
+ *
+ * Return: 0, or -1 with errno.
+ */
+int nvme_rq_map_prp(struct nvme_ctrl *ctrl, struct nvme_rq *rq, union nvme_cmd *cmd,
+		    iova_t iova, size_t len);
+
+/**
+ * nvme_rq_mapv_prp - describe pieces of mapped memory by PRPs
+ * @ctrl: controller
+ * @rq: request
+ * @cmd: command; its data pointer is set
+ * @iov: pieces
+ * @niov: how many
+ *
+ * Return: 0, or -1 with errno.
+ */
+int nvme_rq_mapv_prp(struct nvme_ctrl *ctrl, struct nvme_rq *rq, union nvme_cmd *cmd,
+		     struct iovec *iov, int niov);
+
+/**
+ * nvme_rq_mapv_iova_prp - describe pieces of I/O virtual memory by PRPs
+ * @ctrl: controller
+ * @rq: request
+ * @cmd: command; its data pointer is set
+ * @iov: pieces
+ * @niov: how many
+ *
+ * Return: 0, or -1 with errno.
+ */
+int nvme_rq_mapv_iova_prp(struct nvme_ctrl *ctrl, struct nvme_rq *rq, union nvme_cmd *cmd,
+			  struct iova_vec *iov, int niov);
+
+/**
+ * nvme_rq_mapv - describe pieces of mapped memory in the way that suits the controller
+ * @ctrl: controller
+ * @rq: request
+ * @cmd: command; its data pointer is set
+ * @iov: pieces
+ * @niov: how many
+ *
+ * Return: 0, or -1 with errno.
+ */
+int nvme_rq_mapv(struct nvme_ctrl *ctrl, struct nvme_rq *rq, union nvme_cmd *cmd,
+		 struct iovec *iov, int niov);
+
+/**
+ * nvme_rq_spin - wait for the queue's next completion, expecting this request's
+ * @rq: request whose command was posted
+ * @cqe_copy: receives the completion, or NULL
+ *
+ * Consumes one completion and tells the controller. Waits as long as
+ * vfn_nvme_set_timeout() says.
+ *
+ * Return: 0, or -1 with errno: EIO (the command failed; @cqe_copy has the
+ * status), EAGAIN (the completion, which @cqe_copy has, is of another command),
+ * ETIMEDOUT, ENODEV (the controller has failed or is gone).
+ */
+int nvme_rq_spin(struct nvme_rq *rq, struct nvme_cqe *cqe_copy);
+
+/**
+ * nvme_rq_wait - nvme_rq_spin() with a time limit
+ * @rq: request whose command was posted
+ * @cqe_copy: receives the completion, or NULL
+ * @ts: time limit from now, NULL for that of vfn_nvme_set_timeout()
+ *
+ * After a time-out the request may be waited for again, or released.
+ *
+ * Return: as nvme_rq_spin().
+ */
+int nvme_rq_wait(struct nvme_rq *rq, struct nvme_cqe *cqe_copy, struct timespec *ts);
+
+VFN_END_DECLS
+
+#endif /* VFN_NVME_RQ_H */

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/* Helpers: synchronous commands, status, PRP lists in the caller's memory. */
+#ifndef VFN_NVME_UTIL_H
+#define VFN_NVME_UTIL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include <vfn/nvme/ctrl.h>
+#include <vfn/nvme/queue.h>
+#include <vfn/nvme/rq.h>
+#include <vfn/nvme/types.h>
+#include <vfn/support/compiler.h>
+
+VFN_BEGIN_DECLS
+
+/* A version as in the VS property. */
+#define NVME_VERSION(major, minor, tertiary) \
+	(((uint32_t)(major) << 16) | ((uint32_t)(minor) << 8) | (uint32_t)(tertiary))
+
+/* The controller's memory page size: binary logarithm, and bytes. */
+#define __mps_to_pageshift(mps) (12 + (mps))
+#define __mps_to_pagesize(mps) ((size_t)1 << __mps_to_pageshift(mps))
+
+/**
+ * nvme_cqe_ok - whether a command succeeded
+ * @cqe: completion
+ *
+ * Return: whether its status is zero.
+ */
+VFN_INLINE bool nvme_cqe_ok(struct nvme_cqe *cqe)
+{
+	return !(le16_to_cpu(cqe->sfp) >> 1);
+}
+
+/**
+ * nvme_set_errno_from_cqe - turn a status into an error
+ * @cqe: completion
+ *
+ * Return: 0 if the command succeeded, -1 with errno EIO otherwise.
+ */
+int nvme_set_errno_from_cqe(struct nvme_cqe *cqe);
+
+/**
+ * nvme_aer - ask for an asynchronous event (section 5.2)
+ * @ctrl: controller, up
+ * @opaque: context for the request that the event's completion leads to
+ *
+ * The completion arrives on the admin queue, with NVME_CID_AER in its cid;
+ * nvme_rq_from_cqe() gives the request, to be released after use. Other
+ * admin commands in the meantime do not lose it.
+ *
+ * Return: 0, or -1 with errno: EBUSY (no request is free).
+ */
+int nvme_aer(struct nvme_ctrl *ctrl, void *opaque);
+
+/**
+ * nvme_sync - execute a command and wait for it
+ * @ctrl: controller
+ * @sq: queue
+ * @sqe: command; cid and data pointer are set
+ * @buf: data, NULL for none. Mapped for the time of the command where it is not.
+ * @len: bytes of data
+ * @cqe_copy: receives the completion, or NULL
+ *
+ * Completions of other commands stay in the queue, in order. Called by one
+ * thread at a time per completion queue.
+ *
+ * A buffer that is not mapped must be a multiple of 4 bytes from a page's
+ * start; the controller can reach all of the pages it lies in meanwhile. After
+ * a time-out, memory that this call has mapped stays so, and must stay
+ * allocated, until the command completes after all or the controller is closed.
+ *
+ * Return: 0, or -1 with errno: EIO (the command failed; @cqe_copy has the
+ * status), ETIMEDOUT (see vfn_nvme_set_timeout()), ENODEV (the controller has
+ * failed or is gone), EBUSY (no request is free), those of nvme_rq_map_prp()
+ * and iommu_map_vaddr().
+ */
+int nvme_sync(struct nvme_ctrl *ctrl, struct nvme_sq *sq, union nvme_cmd *sqe, void *buf,
+	      size_t len, struct nvme_cqe *cqe_copy);
+
+/**
+ * nvme_oneshot - another name of nvme_sync()
+ * @ctrl: controller
+ * @sq: queue
+ * @sqe: command
+ * @buf: data
+ * @len: bytes of data
+ * @cqe_copy: receives the completion, or NULL
+ *
+ * Return: as nvme_sync().
+ */
+VFN_INLINE int nvme_oneshot(struct nvme_ctrl *ctrl, struct nvme_sq *sq, union nvme_cmd *sqe,
+			    void *buf, size_t len, struct nvme_cqe *cqe_copy)
+{
+	return nvme_sync(ctrl, sq, sqe, buf, len, cqe_copy);
+}
+
+/**
+ * nvme_admin - nvme_sync() on the admin queue
+ * @ctrl: controller
+ * @sqe: command
+ * @buf: data
+ * @len: bytes of data
+ * @cqe_copy: receives the completion, or NULL
+ *
+ * Return: as nvme_sync().
+ */
+int nvme_admin(struct nvme_ctrl *ctrl, union nvme_cmd *sqe, void *buf, size_t len,
+	       struct nvme_cqe *cqe_copy);
+
+/*
+ * PRP lists in memory of the caller's: @nprplists controller pages, contiguous
+ * in both address spaces and mapped. Lists that need more than one page are
+ * chained. They hold (nprplists - 1) * (n - 1) + n entries, n = page size / 8.
+ * Errors as in <vfn/nvme/rq.h>. Thread-safe as far as arguments are not shared.
+ */
+
+/**
+ * nvme_map_prp - describe contiguous I/O virtual memory by PRPs
+ * @ctrl: controller
+ * @prplists: list pages
+ * @nprplists: how many
+ * @cmd: command; its data pointer is set
+ * @iova: start
+ * @len: bytes
+ *
+ * Return: 0, or -1 with errno.
+ */
+int nvme_map_prp(struct nvme_ctrl *ctrl, leint64_t *prplists, int nprplists,
+		 union nvme_cmd *cmd, iova_t iova, size_t len);
+
+/**
+ * nvme_mapv_prp - describe pieces of mapped memory by PRPs
+ * @ctrl: controller
+ * @prplists: list pages
+ * @nprplists: how many
+ * @cmd: command; its data pointer is set
+ * @iov: pieces
+ * @niov: how many
+ *
+ * Return: 0, or -1 with errno.
+ */
+int nvme_mapv_prp(struct nvme_ctrl *ctrl, leint64_t *prplists, int nprplists,
+		  union nvme_cmd *cmd, struct iovec *iov, int niov);
+
+/**
+ * nvme_mapv_iova_prp - describe pieces of I/O virtual memory by PRPs
+ * @ctrl: controller
+ * @prplists: list pages
+ * @nprplists: how many
+ * @cmd: command; its data pointer is set
+ * @iov: pieces
+ * @niov: how many
+ *
+ * Return: 0, or -1 with errno.
+ */
+int nvme_mapv_iova_prp(struct nvme_ctrl *ctrl, leint64_t *prplists, int nprplists,
+		       union nvme_cmd *cmd, struct iova_vec *iov, int niov);
+
+VFN_END_DECLS
+
+#endif /* VFN_NVME_UTIL_H */

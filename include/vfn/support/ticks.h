@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/* The CPU's time stamp counter and its frequency. */
+#ifndef VFN_SUPPORT_TICKS_H
+#define VFN_SUPPORT_TICKS_H
+
+#include <stdint.h>
+
+#include <vfn/support/compiler.h>
+
+VFN_BEGIN_DECLS
+
+/**
+ * get_ticks - read the time stamp counter
+ *
+ * A few nanoseconds, not serialising. Counts at vfn_ticks_freq() whatever the
+ * core's clock does, on CPUs with an invariant counter (all of the last decade).
+ *
+ * Return: ticks since an arbitrary start.
+ */
+VFN_INLINE uint64_t get_ticks(void)
+{
+#if defined(__x86_64__)
+	return __builtin_ia32_rdtsc();
+#else
+	uint64_t v;
+
+	__asm__ __volatile__("mrs %0, cntvct_el0" : "=r" (v) :: "memory");
+
+	return v;
+#endif
+}
+
+/**
+ * get_ticks_freq_arch - frequency of the counter as the CPU itself states it
+ *
+ * Return: ticks per second, or 0 where the CPU does not say.
+ */
+uint64_t get_ticks_freq_arch(void);
+
+/**
+ * vfn_ticks_freq - frequency of the counter
+ *
+ * Asks the CPU; where that does not say, measures against the monotonic clock
+ * once, which takes 20 ms. Thread-safe.
+ *
+ * Return: ticks per second, never 0.
+ */
+uint64_t vfn_ticks_freq(void);
+
+/* Existing programs read a variable of this name. */
+#define __vfn_ticks_freq vfn_ticks_freq()
+
+VFN_END_DECLS
+
+#endif /* VFN_SUPPORT_TICKS_H */
