@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The front door for people: each target is a few commands around Meson and the scripts of ci/ and tests/vm.
+
+BUILD  ?= build
+PREFIX ?= /usr/local
+MESON  ?= meson
+CC     ?= cc
+
+# The plain build of everything; what it is made of can be changed with "meson configure build".
+main = $(BUILD)/build.ninja
+
+.PHONY: all check check-vm demo coverage lint prepush install clean help \
+	lint-gcc lint-clang lint-scan-build lint-cppcheck lint-valgrind
+
+all: $(main)
+	@ninja -C $(BUILD)
+
+# $(call setup,VARIANT,OPTIONS) makes the build tree BUILD/VARIANT unless it is there, and builds it.
+setup = @test -f $(BUILD)/$(1)/build.ninja || $(MESON) setup $(BUILD)/$(1) $(2); ninja -C $(BUILD)/$(1)
+
+$(main):
+	@ci/install-deps build
+	@$(MESON) setup $(BUILD) -Dprefix=$(PREFIX)
+
+check:
+	@ci/install-deps build
+	$(call setup,asan,-Db_sanitize=address$(comma)undefined -Db_lundef=false -Dvm_tests=disabled)
+	@ci/run-tests asan $(BUILD)/asan
+	$(call setup,tsan,-Db_sanitize=thread -Db_lundef=false -Dtools=disabled -Dexamples=disabled -Dvm_tests=disabled)
+	@ci/run-tests tsan $(BUILD)/tsan --suite threaded
+
+check-vm: all
+	@ci/install-deps vm
+	@tests/vm/run --build $(BUILD)
+
+demo: all
+	@ci/install-deps vm
+	@tests/vm/demo --build $(BUILD)
+
+coverage:
+	@ci/install-deps build lint
+	$(call setup,coverage,-Db_coverage=true -Dtools=disabled -Dexamples=disabled -Dvm_tests=disabled)
+	@ci/run-tests coverage $(BUILD)/coverage
+	@gcovr --root . --filter src/ --fail-under-line 85 $(BUILD)/coverage
+
+lint: lint-gcc lint-clang lint-scan-build lint-cppcheck lint-valgrind
+
+lint-gcc:
+	@ci/install-deps build lint
+	$(call setup,gcc,--werror)
+
+lint-clang:
+	@ci/install-deps build lint
+	@test -f $(BUILD)/clang/build.ninja || CC=clang $(MESON) setup $(BUILD)/clang --werror
+	@ninja -C $(BUILD)/clang
+
+lint-scan-build: lint-gcc
+	@SCANBUILD="scan-build --status-bugs" ninja -C $(BUILD)/gcc scan-build
+
+lint-cppcheck: lint-gcc
+	@cppcheck -q -j2 --project=$(BUILD)/gcc/compile_commands.json --enable=warning,portability \
+		--inline-suppr --suppress=missingInclude --error-exitcode=1
+
+lint-valgrind: lint-gcc
+	@ci/run-tests valgrind $(BUILD)/gcc --timeout-multiplier 10 \
+		--wrapper "valgrind -q --leak-check=full --error-exitcode=99"
+
+prepush: check check-vm coverage lint
+
+install: all
+	@$(MESON) install -C $(BUILD) --no-rebuild
+
+clean:
+	rm -rf $(BUILD)
+
+help:
+	@echo 'make            build the library, vfntool and the examples in $(BUILD)/'
+	@echo 'make check      unit tests under ASan and UBSan, the threaded ones under TSan; no root, no hardware'
+	@echo 'make check-vm   tests in guests under QEMU, against real kernels; no root, no KVM, no hardware'
+	@echo '                PROFILE=NAME,... chooses guests, TEST=PATTERN,... cases, VFN_KERNEL=FILE another kernel'
+	@echo 'make demo       boot a guest: identify, 16 MiB of verified I/O, a short performance run'
+	@echo 'make coverage   line coverage of src/ by the unit tests'
+	@echo 'make lint       gcc and clang with -Werror, scan-build, cppcheck, valgrind'
+	@echo 'make prepush    all of the above tests and checks: what CI runs'
+	@echo 'make install    install below PREFIX=$(PREFIX) (and DESTDIR)'
+	@echo 'make clean      remove $(BUILD)/'
+
+comma = ,

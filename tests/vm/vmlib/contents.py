@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Put what the guest runs into its initramfs."""
+
+import os
+import pathlib
+
+from images.initramfs import Initramfs
+from vmlib.profile import HERE
+
+# Folders of the build tree whose programs a guest gets.
+PROGRAMS = ["tools", "examples", "tests/vm/guest"]
+
+
+class ContentsError(Exception):
+    """The build tree lacks what the guest needs."""
+
+
+def programs(build):
+    """The programs of a build tree."""
+    found = []
+    for folder in PROGRAMS:
+        for path, _, files in os.walk(pathlib.Path(build) / folder):
+            for name in sorted(files):
+                file = pathlib.Path(path) / name
+                if os.access(file, os.X_OK) and file.suffix == "":
+                    found.append(file)
+    if not any(file.name == "vfntool" for file in found):
+        raise ContentsError(f"{build} has no vfntool: run make first")
+    return found
+
+
+def write(kernel, build, path):
+    """Write the initramfs of a kernel with the programs of a build tree."""
+    image = Initramfs()
+    image.console()
+    image.busybox()
+    image.modules(kernel.modules)
+    image.file("init", HERE / "guest/init")
+    image.file("vfn/tap.sh", HERE / "guest/tap.sh")
+    for file in sorted((HERE / "cases").glob("*.sh")):
+        image.file(f"vfn/bin/{file.name}", file)
+    for file in programs(build):
+        image.program(f"vfn/bin/{file.name}", file)
+    image.write(path)

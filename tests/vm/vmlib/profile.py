@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Read profiles (what a guest is made of) and cases (what runs in it)."""
+
+import configparser
+import fnmatch
+import pathlib
+from dataclasses import dataclass, field
+
+HERE = pathlib.Path(__file__).resolve().parent.parent
+
+# The PCI slot of the first controller: the others follow, one each, so that a case knows their addresses.
+FIRST_SLOT = 0x10
+
+
+class ProfileError(Exception):
+    """A profile or the list of cases does not make sense."""
+
+
+@dataclass
+class Profile:
+    """Kernel, machine, drives and controllers of a guest."""
+    name: str
+    guest: dict
+    drives: dict = field(default_factory=dict)
+    controllers: dict = field(default_factory=dict)
+    devices: list = field(default_factory=list)
+
+    def bdf(self, controller):
+        """The PCI address that a controller has."""
+        slot = FIRST_SLOT + list(self.controllers).index(controller)
+        return f"0000:00:{slot:02x}.0"
+
+
+@dataclass
+class Case:
+    """One program of the guest, and under which circumstances it runs."""
+    name: str
+    run: str
+    bind: list
+    timeout: int
+    announce: list
+    profiles: str
+
+
+def reader():
+    """A parser of INI files in which names keep their case and values are taken as they are."""
+    parser = configparser.ConfigParser(interpolation=None, delimiters=("=",))
+    parser.optionxform = str
+    return parser
+
+
+def read(path, parser):
+    """Read a profile, after the one that it extends."""
+    own = reader()
+    if not own.read(path, encoding="utf-8"):
+        raise ProfileError(f"there is no {path}")
+    extends = own.get("profile", "extends", fallback=None)
+    if extends:
+        read(path.parent / extends, parser)
+    parser.read(path, encoding="utf-8")
+
+
+def load(path):
+    """Return the Profile of a file."""
+    parser = reader()
+    read(path, parser)
+    profile = Profile(path.stem, dict(parser["guest"]))
+    for section in parser.sections():
+        kind, _, name = section.partition(" ")
+        options = dict(parser[section])
+        if kind == "drive":
+            profile.drives[name] = options
+        elif kind == "controller":
+            profile.controllers[name] = options["device"]
+            profile.devices.append((name, options["device"]))
+        elif kind == "device":
+            profile.devices.append((None, options["device"]))
+        elif section not in ("profile", "guest"):
+            raise ProfileError(f"{path}: unknown section [{section}]")
+    return profile
+
+
+def profiles(wanted, custom_kernel):
+    """The profiles to run: those that are named, or else all whose kernel is the kind in use."""
+    known = {}
+    for path in sorted((HERE / "profiles").glob("*.ini")):
+        if not path.stem.startswith("base"):
+            known[path.stem] = load(path)
+    if wanted:
+        unknown = [name for name in wanted if name not in known]
+        if unknown:
+            raise ProfileError(f"no profile {', '.join(unknown)}: there are {', '.join(known)}")
+        return [known[name] for name in wanted]
+    return [profile for profile in known.values()
+            if "demo" not in profile.name and (profile.guest["kernel"] == "custom") == custom_kernel]
+
+
+def cases(wanted):
+    """The cases to run, in the order of their file: those that match one of the patterns, or all."""
+    parser = reader()
+    parser.read(HERE / "cases.ini", encoding="utf-8")
+    found = []
+    for name in parser.sections():
+        section = parser[name]
+        if wanted and not any(fnmatch.fnmatch(name, pattern) for pattern in wanted):
+            continue
+        found.append(Case(name, section["run"], section.get("bind", "").split(), section.getint("timeout", 60),
+                          section.get("announce", "").strip().splitlines(), section.get("profiles", "*")))
+    if not found:
+        raise ProfileError(f"no case matches {', '.join(wanted)}: there are {', '.join(parser.sections())}")
+    return found

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Make QEMU's command line, start it and end it."""
+
+import json
+import os
+import pathlib
+import platform
+import shutil
+import socket
+import subprocess
+
+from images.kernel import cache_dir, locked, tool
+from images.progress import say
+from vmlib.profile import FIRST_SLOT
+from vmlib.qmp import QMP, QMPError
+
+PROGRAM = "qemu-system-x86_64"
+PROBE_SECONDS = 20
+
+
+class QemuError(Exception):
+    """QEMU cannot be started, or went away."""
+
+
+class Qemu:
+    """One QEMU with three channels: the monitor, the guest's results and its requests."""
+
+    def __init__(self, profile, kernel, initramfs, accel, folder):
+        self.folder = folder
+        self.log = open(folder / "qemu.log", "wb")
+        ours, theirs = zip(*(socket.socketpair() for _ in range(3)))
+        monitor, self.results, self.requests = ours
+        fds = [sock.fileno() for sock in theirs]
+        command = command_line(profile, kernel, initramfs, accel, folder, fds)
+        (folder / "qemu.cmd").write_text(" \\\n  ".join(map(str, command)) + "\n", encoding="utf-8")
+        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
+                                        pass_fds=fds)
+        for sock in theirs:
+            sock.close()
+        try:
+            self.qmp = QMP(monitor)
+        except QMPError as error:
+            self.kill()
+            raise QemuError((folder / "qemu.log").read_text(errors="replace").strip() or str(error)) from error
+
+    def kill(self):
+        """End QEMU, whatever it is doing."""
+        self.process.kill()
+        self.process.wait()
+        self.log.close()
+
+    def trace_count(self, event):
+        """How many times a trace event that was switched on has been logged."""
+        path = self.folder / "trace.log"
+        if not path.exists():
+            return 0
+        with open(path, "rb") as trace:
+            return sum(event.encode() in line.split(None, 1)[:1] for line in trace)
+
+
+def command_line(profile, kernel, initramfs, accel, folder, fds):
+    """The arguments of QEMU for a profile."""
+    monitor, results, requests = fds
+    guest = profile.guest
+    append = ["console=ttyS0", "panic=-1", "loglevel=4", guest["append"]]
+    append += [f"BDF_{name.upper()}={profile.bdf(name)}" for name in profile.controllers]
+    command = [
+        shutil.which(PROGRAM) or PROGRAM, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
+        "-name", profile.name, "-machine", guest["machine"], "-accel", accel, "-cpu", guest["cpu"],
+        "-smp", guest["cpus"], "-m", guest["memory"],
+        "-kernel", kernel.image, "-initrd", initramfs, "-append", " ".join(append),
+        "-chardev", f"file,id=console,path={folder}/console.log", "-serial", "chardev:console",
+        "-chardev", f"socket,id=monitor,fd={monitor}", "-mon", "chardev=monitor,mode=control",
+        "-D", folder / "trace.log",
+        "-device", guest["iommu"],
+        "-device", "virtio-serial-pci",
+        "-chardev", f"socket,id=results,fd={results}", "-device", "virtserialport,chardev=results,name=vfn.results",
+        "-chardev", f"socket,id=requests,fd={requests}", "-device", "virtserialport,chardev=requests,name=vfn.requests",
+    ]
+    for name, options in profile.drives.items():
+        make_drive(folder / f"{name}.img", options)
+        command += ["-blockdev", f"driver=raw,node-name={name},discard=unmap,cache.no-flush=on,"
+                                 f"file.driver=file,file.filename={folder}/{name}.img,file.locking=off"]
+    slot = FIRST_SLOT
+    for name, device in profile.devices:
+        if name:
+            device += f",id={name},addr={slot:#x}"
+            slot += 1
+        command += ["-device", device]
+    return command
+
+
+def make_drive(path, options):
+    """Make an empty drive, or one with a file system."""
+    path.unlink(missing_ok=True)
+    with open(path, "wb") as file:
+        os.truncate(file.fileno(), int(options["mib"]) << 20)
+    if "filesystem" in options:
+        subprocess.run([tool(f"mkfs.{options['filesystem']}"), "-q", path], check=True)
+
+
+def accelerator(kernel):
+    """KVM if it really runs a kernel here, else TCG: /dev/kvm may well exist and do nothing."""
+    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
+        return "tcg"
+    version = subprocess.run([PROGRAM, "--version"], check=True, stdout=subprocess.PIPE, text=True).stdout
+    machine = f"{platform.node()} {platform.release()} {version.splitlines()[0]}"
+    path = cache_dir() / "accelerator.json"
+    with locked(path.with_suffix(".lock")):
+        known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        if machine not in known:
+            say(f"probing KVM with a boot (up to {PROBE_SECONDS} s, once)")
+            known = {machine: "kvm" if kvm_works(kernel) else "tcg"}
+            say(f"using {known[machine]}")
+            path.write_text(json.dumps(known), encoding="utf-8")
+    return known[machine]
+
+
+def kvm_works(kernel):
+    """Boot a kernel without a root file system under KVM: it panics, and QEMU ends, if it runs at all."""
+    command = [PROGRAM, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-accel", "kvm",
+               "-machine", "q35", "-cpu", "host", "-m", "256M", "-kernel", kernel.image, "-append", "panic=-1 quiet"]
+    try:
+        done = subprocess.run(command, check=False, timeout=PROBE_SECONDS, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    except subprocess.TimeoutExpired:
+        return False
+    return done.returncode == 0
+
+
+def check_installed():
+    """Complain early if there is no QEMU."""
+    if not shutil.which(PROGRAM):
+        raise QemuError(f"{PROGRAM} is not installed: run ci/install-deps vm")
+
+
+def folder_for(output, profile):
+    """An empty folder for the logs of a guest."""
+    folder = pathlib.Path(output) / profile.name
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder.resolve()
