@@ -21,7 +21,8 @@ static inline void vfn_sysfs_free(void *p)
 }
 
 /* A string that is released when it goes out of scope, errno kept. */
-#define __autostr __attribute__((cleanup(vfn_sysfs_free))) char *
+typedef char *vfn_autostr;
+#define __autostr __attribute__((cleanup(vfn_sysfs_free))) vfn_autostr
 
 /*
  * Strings are allocated, so no name is too long for them. All of these return
