@@ -37,25 +37,34 @@ static bool equal(const char *a, const char *b)
 	return a && b ? !strcmp(a, b) : a == b;
 }
 
+static bool is_dry(const struct vfn_pci_steps *steps)
+{
+	return steps && steps->dry_run;
+}
+
 static const char *advice(int err)
 {
 	return err == EACCES || err == EPERM ? " (are you root?)" : "";
 }
 
+/* Announce a step: -1 when the caller calls the change off. */
 __attribute__((format(printf, 3, 4)))
-static void report(const struct vfn_pci_steps *steps, const char *bdf, const char *fmt, ...)
+static int announce(const char *bdf, const struct vfn_pci_steps *steps, const char *fmt, ...)
 {
 	char text[512];
 	va_list ap;
 
 	if (!steps || !steps->report)
-		return;
+		return 0;
 
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 
-	steps->report(bdf, text, steps->arg);
+	if (!steps->report(bdf, text, steps->arg))
+		return 0;
+
+	return vfn_fail(ECANCELED, "%s: stopped before: %s", bdf, text);
 }
 
 static int get_binding(const char *bdf, struct binding *b)
@@ -87,21 +96,22 @@ static int write_unbind(const char *bdf, const char *driver)
 static int write_bind(const char *bdf, const char *driver)
 {
 	__autostr path = vfn_sysfs_format(SYS_DRIVERS "/%s/bind", driver);
-	__autostr bound = NULL;
 
-	if (!path || vfn_sysfs_write(path, bdf))
-		return -1;
+	return path ? vfn_sysfs_write(path, bdf) : -1;
+}
 
-	/* older kernels do not pass on that the driver refused */
-	bound = vfn_pci_driver_name(bdf);
-	if (bound && strcmp(bound, driver)) {
-		errno = EBUSY;
-		return -1;
-	}
+/* Older kernels do not pass on that the driver refused. */
+static int check_bound(const char *bdf, const char *driver)
+{
+	__autostr bound = vfn_pci_driver_name(bdf);
+
 	if (!bound && errno == ENOENT)
 		errno = ENODEV;
+	if (!bound || equal(bound, driver))
+		return bound ? 0 : -1;
 
-	return bound ? 0 : -1;
+	errno = EBUSY;
+	return -1;
 }
 
 static int fail_step(const char *bdf, const char *step, const char *what)
@@ -112,36 +122,49 @@ static int fail_step(const char *bdf, const char *step, const char *what)
 			advice(err));
 }
 
+static int change_override(const char *bdf, const char *override,
+			   const struct vfn_pci_steps *steps)
+{
+	if (override ? announce(bdf, steps, "set driver_override to %s", override) :
+		       announce(bdf, steps, "clear driver_override"))
+		return -1;
+
+	return is_dry(steps) || !write_override(bdf, override) ? 0 :
+	       fail_step(bdf, "write driver_override", "");
+}
+
+static int change_driver(const char *bdf, const char *from, const char *to,
+			 const struct vfn_pci_steps *steps)
+{
+	if (from) {
+		if (announce(bdf, steps, "unbind from %s", from))
+			return -1;
+		if (!is_dry(steps) && write_unbind(bdf, from))
+			return fail_step(bdf, "unbind from ", from);
+	}
+
+	if (to) {
+		if (announce(bdf, steps, "bind to %s", to))
+			return -1;
+		if (!is_dry(steps) && write_bind(bdf, to))
+			return fail_step(bdf, "bind to ", to);
+	}
+
+	if (announce(bdf, steps, "check that %s has it", to ? to : "no driver"))
+		return -1;
+	if (to && !is_dry(steps) && check_bound(bdf, to))
+		return fail_step(bdf, "bind to ", to);
+
+	return 0;
+}
+
 static int change(const char *bdf, const struct binding *from, const char *driver,
 		  const char *override, const struct vfn_pci_steps *steps)
 {
-	bool dry = steps && steps->dry_run;
+	if (!equal(from->override, override) && change_override(bdf, override, steps))
+		return -1;
 
-	if (!equal(from->override, override)) {
-		if (override)
-			report(steps, bdf, "set driver_override to %s", override);
-		else
-			report(steps, bdf, "clear driver_override");
-		if (!dry && write_override(bdf, override))
-			return fail_step(bdf, "write driver_override", "");
-	}
-
-	if (equal(from->driver, driver))
-		return 0;
-
-	if (from->driver) {
-		report(steps, bdf, "unbind from %s", from->driver);
-		if (!dry && write_unbind(bdf, from->driver))
-			return fail_step(bdf, "unbind from ", from->driver);
-	}
-
-	if (driver) {
-		report(steps, bdf, "bind to %s", driver);
-		if (!dry && write_bind(bdf, driver))
-			return fail_step(bdf, "bind to ", driver);
-	}
-
-	return 0;
+	return equal(from->driver, driver) ? 0 : change_driver(bdf, from->driver, driver, steps);
 }
 
 /* Undo what a failed change() did; errno and the text of the failure are kept. */
@@ -253,10 +276,12 @@ static int change_recorded(const char *bdf, const struct binding *now, const cha
 		keep = &first;
 	}
 
-	report(steps, bdf, "record driver %s in " VFN_PCI_RECORD_DIR,
-	       keep->driver ? keep->driver : "none");
+	ret = announce(bdf, steps, "record driver %s in " VFN_PCI_RECORD_DIR,
+		       keep->driver ? keep->driver : "none");
+	if (ret)
+		goto put_record;
 
-	if (steps && steps->dry_run) {
+	if (is_dry(steps)) {
 		ret = change(bdf, now, driver, override, steps);
 		goto put_record;
 	}
@@ -328,12 +353,14 @@ static int restore(const char *bdf, const struct vfn_pci_record *record,
 	}
 
 	if (change(bdf, &now, record->driver, record->driver_override, steps)) {
-		put_back(bdf, &now);
+		if (!is_dry(steps))
+			put_back(bdf, &now);
 		return -1;
 	}
 
-	report(steps, bdf, "drop the record");
-	if (!(steps && steps->dry_run) && vfn_pci_drop_record(bdf))
+	/* nothing is left to be called off */
+	announce(bdf, steps, "drop the record");
+	if (!is_dry(steps) && vfn_pci_drop_record(bdf))
 		return fail_step(bdf, "drop the record in ", VFN_PCI_RECORD_DIR);
 
 	return 0;

@@ -28,12 +28,13 @@ VFN_BEGIN_DECLS
  * struct vfn_pci_steps - how to go about a change
  * @dry_run: make every check, change nothing
  * @report: called before each step with its text ("unbind from nvme"), may be
- *	NULL
+ *	NULL. A nonzero return stops the change: what was done is undone and the
+ *	call fails with ECANCELED
  * @arg: passed to @report
  */
 struct vfn_pci_steps {
 	bool dry_run;
-	void (*report)(const char *bdf, const char *step, void *arg);
+	int (*report)(const char *bdf, const char *step, void *arg);
 	void *arg;
 };
 
@@ -72,8 +73,8 @@ int vfn_pci_check_idle(const char *bdf);
  *
  * Return: 0, or -1 with errno: EINVAL (address, name, or the function is a
  * bridge), ENODEV (no such function, or no IOMMU group for a VFIO driver),
- * ENOENT (driver not loaded), EBUSY (in use), EACCES or EPERM (not root), or
- * the errno of the driver that refused.
+ * ENOENT (driver not loaded), EBUSY (in use), EACCES or EPERM (not root),
+ * ECANCELED (by @steps), or the errno of the driver that refused.
  */
 int vfn_pci_bind_driver(const char *bdf, const char *driver, const struct vfn_pci_steps *steps);
 
@@ -93,7 +94,8 @@ int vfn_pci_unbind_driver(const char *bdf, const struct vfn_pci_steps *steps);
  * @bdf: address
  * @steps: NULL to make the change without a word
  *
- * Restores driver and override as recorded and drops the record.
+ * Restores driver and override as recorded and drops the record. When only the
+ * last of these fails, the device has been given back all the same.
  *
  * Return: 0, or -1 with errno: ENOENT when nothing is recorded, otherwise as
  * for vfn_pci_bind_driver().
