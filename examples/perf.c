@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Keep a queue full for a while: operations per second, bandwidth, latency. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include <nvme/types.h>
+#include <vfn/nvme.h>
+
+#include "common.h"
+
+#define QID 1
+#define TIMEOUT_S 30
+
+/*
+ * Latencies are counted in buckets: each power of two of ticks is divided into 32, so that a
+ * percentile is right to 3 %.
+ */
+#define SUB_BITS 5
+#define NBUCKETS ((64 - SUB_BITS + 1) << SUB_BITS)
+
+struct stats {
+	uint64_t n, sum, max;
+	uint64_t buckets[NBUCKETS];
+};
+
+struct perf {
+	struct nvme_ctrl ctrl;
+	struct namespace ns;
+	struct iommu_dmabuf buffer;
+	uint64_t block_size, depth, seconds;
+	bool sequential, write;
+	uint64_t nblocks, next, random;
+	uint64_t inflight;
+	struct stats stats;
+};
+
+/* A slot of the buffer, by command identifier. */
+static uint64_t submitted[1024];
+
+static unsigned int bucket_of(uint64_t ticks)
+{
+	unsigned int shift;
+
+	if (ticks >> SUB_BITS == 0)
+		return (unsigned int)ticks;
+	shift = 63 - (unsigned int)__builtin_clzll(ticks) - SUB_BITS;
+
+	return (shift << SUB_BITS) + (unsigned int)(ticks >> shift);
+}
+
+/* The middle of a bucket. */
+static uint64_t bucket_ticks(unsigned int bucket)
+{
+	unsigned int shift;
+
+	if (bucket < 2 << SUB_BITS)
+		return bucket;
+	shift = (bucket >> SUB_BITS) - 1;
+
+	return ((uint64_t)(bucket - (shift << SUB_BITS)) << shift) + (UINT64_C(1) << shift) / 2;
+}
+
+static void account(struct stats *stats, uint64_t ticks)
+{
+	stats->n++;
+	stats->sum += ticks;
+	if (ticks > stats->max)
+		stats->max = ticks;
+	stats->buckets[bucket_of(ticks)]++;
+}
+
+static uint64_t percentile(const struct stats *stats, double percent)
+{
+	uint64_t rank = (uint64_t)((double)stats->n * percent / 100), seen = 0;
+	unsigned int i;
+
+	for (i = 0; i < NBUCKETS - 1; i++) {
+		seen += stats->buckets[i];
+		if (seen > rank)
+			break;
+	}
+
+	return bucket_ticks(i) < stats->max ? bucket_ticks(i) : stats->max;
+}
+
+/* xorshift64* */
+static uint64_t random64(uint64_t *state)
+{
+	*state ^= *state >> 12;
+	*state ^= *state << 25;
+	*state ^= *state >> 27;
+
+	return *state * UINT64_C(0x2545f4914f6cdd1d);
+}
+
+static uint64_t next_block(struct perf *p)
+{
+	if (!p->sequential)
+		return random64(&p->random) % p->nblocks;
+	if (p->next == p->nblocks)
+		p->next = 0;
+
+	return p->next++;
+}
+
+static void submit(struct perf *p, struct nvme_rq *rq)
+{
+	unsigned int lbas = (unsigned int)(p->block_size / p->ns.block_size);
+	union nvme_cmd cmd = {
+		.rw = {
+			.opcode = p->write ? nvme_cmd_write : nvme_cmd_read,
+			.nsid = cpu_to_le32(p->ns.nsid),
+			.slba = cpu_to_le64(next_block(p) * lbas),
+			.nlb = cpu_to_le16((uint16_t)(lbas - 1)),
+		},
+	};
+
+	if (nvme_rq_map_prp(&p->ctrl, rq, &cmd, p->buffer.iova + rq->cid * p->block_size, p->block_size))
+		die_vfn("cannot describe the memory");
+
+	nvme_rq_post(rq, &cmd);
+	submitted[rq->cid] = get_ticks();
+	p->inflight++;
+}
+
+/* Take all completions there are; while the time lasts, each request goes out again at once. */
+static unsigned int reap(struct perf *p, uint64_t deadline)
+{
+	struct nvme_cq *cq = &p->ctrl.cq[QID];
+	unsigned int n = 0;
+	struct nvme_cqe *cqe;
+	struct nvme_rq *rq;
+	uint64_t now;
+
+	while ((cqe = nvme_cq_get_cqe(cq))) {
+		now = get_ticks();
+		rq = nvme_rq_from_cqe(&p->ctrl, cqe);
+		if (!rq)
+			die("a completion that was not asked for");
+		if (!nvme_cqe_ok(cqe))
+			die_status(cqe, "%s", p->write ? "write" : "read");
+		account(&p->stats, now - submitted[rq->cid]);
+		p->inflight--;
+		n++;
+
+		if (now < deadline)
+			submit(p, rq);
+		else
+			nvme_rq_release(rq);
+	}
+
+	if (n) {
+		nvme_cq_update_head(cq);
+		nvme_sq_update_tail(&p->ctrl.sq[QID]);
+	}
+
+	return n;
+}
+
+/* Returns the ticks that it took. */
+static uint64_t run(struct perf *p)
+{
+	uint64_t second = vfn_ticks_freq(), start, now, last, deadline, tell, told = 0;
+	bool terminal = isatty(STDERR_FILENO);
+	struct nvme_sq *sq = &p->ctrl.sq[QID];
+	struct nvme_rq *rq;
+
+	start = now = last = get_ticks();
+	deadline = start + p->seconds * second;
+	tell = start + second;
+
+	while (p->inflight < p->depth) {
+		rq = nvme_rq_acquire(sq);
+		if (!rq)
+			die("no request is free");
+		submit(p, rq);
+	}
+	nvme_sq_update_tail(sq);
+
+	while (p->inflight) {
+		unsigned int n = reap(p, deadline);
+
+		now = get_ticks();
+		if (n)
+			last = now;
+		else if (now - last > TIMEOUT_S * second)
+			die("no completion within %d s", TIMEOUT_S);
+
+		if (terminal && now >= tell && now < deadline) {
+			fprintf(stderr, "\r%" PRIu64 " of %" PRIu64 " s: %" PRIu64 " IOPS  ",
+				(now - start) / second, p->seconds, p->stats.n - told);
+			told = p->stats.n;
+			tell += second;
+		}
+	}
+	if (terminal)
+		fprintf(stderr, "\r%40s\r", "");
+
+	return now - start;
+}
+
+static double us(uint64_t ticks)
+{
+	return (double)ticks * 1e6 / (double)vfn_ticks_freq();
+}
+
+static void report(const struct perf *p, uint64_t ticks)
+{
+	double seconds = us(ticks) / 1e6, iops = (double)p->stats.n / seconds;
+
+	printf("%s %s of %s at queue depth %" PRIu64 " for %.1f s: %.0f IOPS, %.1f MiB/s\n",
+	       p->sequential ? "sequential" : "random", p->write ? "write" : "read",
+	       size_text(p->block_size), p->depth, seconds, iops,
+	       iops * (double)p->block_size / (1 << 20));
+	printf("latency in us: average %.1f, 50%% %.1f, 90%% %.1f, 99%% %.1f, 99.9%% %.1f, maximum %.1f\n",
+	       us(p->stats.sum) / (double)p->stats.n, us(percentile(&p->stats, 50)),
+	       us(percentile(&p->stats, 90)), us(percentile(&p->stats, 99)),
+	       us(percentile(&p->stats, 99.9)), us(p->stats.max));
+}
+
+static void prepare(struct perf *p, const char *bdf, uint32_t nsid)
+{
+	if (nvme_init(&p->ctrl, bdf, NULL))
+		die_vfn("cannot initialise the controller");
+	get_namespace(&p->ctrl, nsid, &p->ns);
+
+	if (p->block_size % p->ns.block_size)
+		usage_error("--block-size: not a multiple of the namespace's %u bytes", p->ns.block_size);
+	if (p->block_size > p->ns.max_transfer)
+		usage_error("--block-size: a command transfers %s at the most", size_text(p->ns.max_transfer));
+	if (p->depth > (uint64_t)p->ctrl.config.mqes)
+		usage_error("--depth: the controller takes %d at the most", p->ctrl.config.mqes);
+	p->nblocks = p->ns.blocks / (p->block_size / p->ns.block_size);
+	if (!p->nblocks)
+		usage_error("--block-size: the namespace is smaller");
+
+	if (nvme_create_ioqpair(&p->ctrl, QID, (int)p->depth + 1, -1, 0))
+		die_vfn("cannot create queues");
+	if (iommu_get_dmabuf(__iommu_ctx(&p->ctrl), &p->buffer, p->depth * p->block_size, 0))
+		die_vfn("no memory");
+}
+
+int main(int argc, char **argv)
+{
+	static struct perf p = { .block_size = 4096, .depth = 32, .seconds = 5 };
+	uint64_t nsid = 1, seed = 1, ticks;
+	const struct option_spec options[] = {
+		{ 'n', "namespace", "NSID", "namespace (default 1)", .number = &nsid,
+		  .min = 1, .max = 0xfffffffe },
+		{ 'q', "depth", "N", "commands in flight (default 32)", .number = &p.depth,
+		  .min = 1, .max = sizeof(submitted) / sizeof(submitted[0]) },
+		{ 'b', "block-size", "BYTES", "bytes of a command, with K or M (default 4K)",
+		  .size = &p.block_size, .min = 512, .max = 1 << 30 },
+		{ 't', "time", "SECONDS", "how long (default 5)", .number = &p.seconds, .min = 1, .max = 86400 },
+		{ 's', "sequential", NULL, "one block after the other instead of at random",
+		  .flag = &p.sequential },
+		{ 'w', "write", NULL, "write instead of read; WHAT WAS THERE IS LOST", .flag = &p.write },
+		{ 'S', "seed", "N", "of the random numbers (default 1)", .number = &seed,
+		  .min = 1, .max = UINT64_MAX },
+		{}
+	};
+	const char *bdf = parse_options(argc, argv, "Measure how fast a namespace is read or written.", options);
+
+	p.random = seed;
+	prepare(&p, bdf, (uint32_t)nsid);
+	ticks = run(&p);
+	report(&p, ticks);
+
+	iommu_put_dmabuf(&p.buffer);
+	nvme_close(&p.ctrl);
+
+	return 0;
+}
