@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include <nvme/types.h>
 #include <vfn/pci.h>
@@ -104,9 +105,9 @@ static void parse_number(const struct option_spec *o, const char *text, uint64_t
 	const char *unit;
 	char *end;
 
-	/* strtoull() takes blanks and signs */
+	/* strtoull() takes blanks and signs, and with base 0 it takes a leading 0 for octal */
 	errno = 0;
-	*value = strtoull(text, &end, 0);
+	*value = strtoull(text, &end, strncasecmp(text, "0x", 2) ? 10 : 16);
 	if (text[0] < '0' || text[0] > '9' || errno)
 		usage_error("--%s: '%s' is not a %s", o->name, text, o->size ? "size" : "number");
 

@@ -15,7 +15,7 @@
 
 #define TIMEOUT_MS 10000
 
-static void select_irq(struct nvme_ctrl *ctrl, const char *name)
+static enum vfn_irq_type parse_irq(const char *name)
 {
 	static const struct {
 		const char *name;
@@ -26,13 +26,9 @@ static void select_irq(struct nvme_ctrl *ctrl, const char *name)
 		{ "msix", VFN_IRQ_MSIX },
 	};
 
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-		if (strcmp(name, kinds[i].name))
-			continue;
-		if (vfn_vfio_select_irq(&ctrl->pci, kinds[i].type))
-			die_vfn("cannot use %s", name);
-		return;
-	}
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (!strcmp(name, kinds[i].name))
+			return kinds[i].type;
 
 	usage_error("--irq: '%s' is not intx, msi or msix", name);
 }
@@ -95,6 +91,7 @@ int main(int argc, char **argv)
 		{}
 	};
 	const char *bdf = parse_options(argc, argv, "Identify a controller, told by interrupt.", options);
+	enum vfn_irq_type type = VFN_IRQ_MSIX;
 	struct iommu_dmabuf buffer = {};
 	struct nvme_ctrl ctrl = {};
 	struct nvme_cqe cqe;
@@ -102,10 +99,13 @@ int main(int argc, char **argv)
 	struct nvme_rq *rq;
 	int efd;
 
+	if (irq)
+		type = parse_irq(irq);
+
 	if (nvme_init(&ctrl, bdf, NULL))
 		die_vfn("cannot initialise the controller");
-	if (irq)
-		select_irq(&ctrl, irq);
+	if (irq && vfn_vfio_select_irq(&ctrl.pci, type))
+		die_vfn("cannot use %s", irq);
 
 	/* the admin queue interrupts by vector 0 */
 	efd = eventfd(0, EFD_CLOEXEC);
