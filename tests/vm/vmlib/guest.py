@@ -111,7 +111,7 @@ class Guest:
         try:
             request = json.loads(text)
             if request.get("execute") == "vfn-trace-count":
-                return {"return": self.qemu.trace_count(request["arguments"]["event"])}
+                return {"return": self.qemu.trace_count(request["arguments"]["text"])}
             return self.qemu.qmp.execute(request)
         except (ValueError, KeyError, AttributeError, QMPError) as error:
             return {"error": {"desc": f"{type(error).__name__}: {error}"}}

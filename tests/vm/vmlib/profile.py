@@ -39,7 +39,6 @@ class Case:
     bind: list
     timeout: int
     announce: list
-    profiles: str
 
 
 def reader():
@@ -105,7 +104,7 @@ def cases(wanted):
         if wanted and not any(fnmatch.fnmatch(name, pattern) for pattern in wanted):
             continue
         found.append(Case(name, section["run"], section.get("bind", "").split(), section.getint("timeout", 60),
-                          section.get("announce", "").strip().splitlines(), section.get("profiles", "*")))
+                          section.get("announce", "").strip().splitlines()))
     if not found:
         raise ProfileError(f"no case matches {', '.join(wanted)}: there are {', '.join(parser.sections())}")
     return found

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Two controllers at once, each with an address space of its own or both with the same one. */
+#include "guest.h"
+
+#define LEN 8192
+#define ROUNDS 50
+
+static void exchange(struct nvme_ctrl *one, struct nvme_ctrl *two)
+{
+	char *mem = guest_alloc(2 * LEN);
+	int i;
+
+	for (i = 0; i < ROUNDS; i++) {
+		struct nvme_ctrl *writer = i % 2 ? one : two, *reader = i % 2 ? two : one;
+
+		guest_fill(mem, LEN, 9000 + i);
+		guest_write(writer, 1, &guest_ns512, 16 * i, mem, LEN);
+		guest_read(reader, 1, &guest_ns512, 16 * i, mem + LEN, LEN);
+		guest_check(mem + LEN, LEN, 9000 + i);
+		guest_kernel_check(&guest_ns512, 16 * i, LEN, 9000 + i);
+	}
+	guest_free(mem, 2 * LEN);
+}
+
+/* Commands in flight on both before the first completion. */
+static void interleave(struct nvme_ctrl *one, struct nvme_ctrl *two)
+{
+	struct nvme_ctrl *ctrls[] = { one, two };
+	char *mem = guest_alloc(2 * LEN);
+	int i, round;
+
+	for (i = 0; i < 2; i++)
+		assert_vfn(iommu_map_vaddr(__iommu_ctx(ctrls[i]), mem, 2 * LEN, NULL, 0) == 0);
+
+	for (round = 0; round < ROUNDS; round++) {
+		struct nvme_rq *rqs[2];
+
+		for (i = 0; i < 2; i++) {
+			union nvme_cmd cmd = guest_rw(NVME_IO_WRITE, &guest_ns512, 32 * round + 16 * i, LEN);
+			iova_t iova;
+
+			guest_fill(mem + i * LEN, LEN, 11000 + 2 * round + i);
+			assert_true(iommu_translate_vaddr(__iommu_ctx(ctrls[i]), mem + i * LEN, &iova));
+			rqs[i] = nvme_rq_acquire(&ctrls[i]->sq[1]);
+			assert_non_null(rqs[i]);
+			assert_vfn(nvme_rq_map_prp(ctrls[i], rqs[i], &cmd, iova, LEN) == 0);
+			nvme_rq_exec(rqs[i], &cmd);
+		}
+		for (i = 0; i < 2; i++) {
+			assert_vfn(nvme_rq_spin(rqs[i], NULL) == 0);
+			nvme_rq_release(rqs[i]);
+			guest_kernel_check(&guest_ns512, 32 * round + 16 * i, LEN, 11000 + 2 * round + i);
+		}
+	}
+
+	iommu_unmap_vaddr(__iommu_ctx(one), mem, NULL);
+	if (__iommu_ctx(two) != __iommu_ctx(one))
+		iommu_unmap_vaddr(__iommu_ctx(two), mem, NULL);
+	guest_free(mem, 2 * LEN);
+}
+
+static void test_own_address_spaces(void **state)
+{
+	struct nvme_ctrl one = {}, two = {};
+
+	(void)state;
+	one.pci.dev.ctx = iommu_get_context(guest_bdf("a"));
+	two.pci.dev.ctx = iommu_get_context(guest_bdf("mdts0"));
+	assert_vfn(one.pci.dev.ctx && two.pci.dev.ctx);
+	assert_ptr_not_equal(one.pci.dev.ctx, two.pci.dev.ctx);
+
+	guest_open(&one, "a", 0);
+	guest_open(&two, "mdts0", 0);
+	exchange(&one, &two);
+	interleave(&one, &two);
+
+	/* one goes, the other stays */
+	nvme_close(&one);
+	interleave(&two, &two);
+	nvme_close(&two);
+}
+
+static void test_shared_address_space(void **state)
+{
+	struct nvme_ctrl one = {}, two = {};
+
+	(void)state;
+	guest_open(&one, "a", 0);
+	two.pci.dev.ctx = one.pci.dev.ctx;
+	guest_open(&two, "mdts0", 0);
+	assert_ptr_equal(two.pci.dev.ctx, one.pci.dev.ctx);
+	exchange(&one, &two);
+	interleave(&one, &two);
+	nvme_close(&two);
+	nvme_close(&one);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_own_address_spaces),
+		cmocka_unit_test(test_shared_address_space),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
