@@ -444,42 +444,53 @@ void nvme_doorbell(struct emu_nvme *n, unsigned int index, uint32_t val)
 		sq_tail(n, qid, val);
 }
 
-static void poll_word(struct emu_nvme *n, unsigned int index, uint32_t *seen)
+static bool poll_word(struct emu_nvme *n, unsigned int index, uint32_t *seen)
 {
 	uint32_t *word = shadow_word(n, n->dbbuf_shadow, index, false), val;
 
 	if (!word)
-		return;
+		return false;
 	val = le32toh(__atomic_load_n(word, __ATOMIC_ACQUIRE));
 	if (val == *seen)
-		return;
+		return false;
 	*seen = val;
 	if (index & 1)
 		cq_head(n, index / 2, val);
 	else
 		sq_tail(n, index / 2, val);
+
+	return true;
 }
 
 static void set_event(struct emu_nvme *n, unsigned int index, uint32_t val)
 {
-	uint32_t *word = shadow_word(n, n->dbbuf_event, index, true);
+	uint32_t *word = n->o.dbbuf_lazy ? NULL : shadow_word(n, n->dbbuf_event, index, true);
 
 	if (word)
 		__atomic_store_n(word, htole32(val), __ATOMIC_SEQ_CST);
+}
+
+static bool poll_queue(struct emu_nvme *n, unsigned int qid)
+{
+	bool changed = false;
+
+	if (n->sq[qid].live) {
+		set_event(n, 2 * qid, n->sq[qid].shadow);
+		changed = poll_word(n, 2 * qid, &n->sq[qid].shadow);
+	}
+	if (n->cq[qid].live) {
+		set_event(n, 2 * qid + 1, n->cq[qid].shadow);
+		changed |= poll_word(n, 2 * qid + 1, &n->cq[qid].shadow);
+	}
+
+	return changed;
 }
 
 /* Event index first, then the shadow once more, lest a tail be missed in between. */
 void nvme_poll_shadow(struct emu_nvme *n)
 {
 	for (unsigned int i = 0; i <= n->o.queues && n->dbbuf; i++) {
-		if (n->sq[i].live && !n->o.dbbuf_lazy)
-			set_event(n, 2 * i, n->sq[i].shadow);
-		if (n->cq[i].live && !n->o.dbbuf_lazy)
-			set_event(n, 2 * i + 1, n->cq[i].shadow);
-		__atomic_thread_fence(__ATOMIC_SEQ_CST);
-		if (n->sq[i].live)
-			poll_word(n, 2 * i, &n->sq[i].shadow);
-		if (n->cq[i].live)
-			poll_word(n, 2 * i + 1, &n->cq[i].shadow);
+		while (poll_queue(n, i))
+			;
 	}
 }

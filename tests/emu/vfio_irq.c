@@ -200,9 +200,11 @@ static int set_fds(struct pci_irq *irq, const struct vfio_irq_set *set)
 
 		memcpy(&fd, set->data + i * sizeof(fd), sizeof(fd));
 		if (put_fd(&irq->fds[set->start + i], fd)) {
+			int err = errno;
+
 			for (unsigned int j = 0; j < i; j++)
 				put_fd(&irq->fds[set->start + j], -1);
-			return emu_errno(EBADF);
+			return emu_errno(err);
 		}
 	}
 
