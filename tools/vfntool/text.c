@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Print what devices and file systems call things, without obeying it. */
+#include "vfntool.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <vfn/support/log.h>
+
+unsigned int utf8_length(const char *text)
+{
+	const unsigned char *s = (const unsigned char *)text;
+	unsigned int len = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 :
+			   s[0] < 0xf0 ? 3 : s[0] < 0xf5 ? 4 : 0;
+
+	for (unsigned int i = 1; i < len; i++) {
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+	}
+
+	/* overlong forms, surrogates, beyond U+10FFFF */
+	if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
+	    (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
+		return 0;
+
+	return len;
+}
+
+static bool is_control(const char *text, unsigned int len)
+{
+	const unsigned char *s = (const unsigned char *)text;
+
+	if (len == 1)
+		return s[0] < 0x20 || s[0] == 0x7f;
+
+	/* U+0080 to U+009F are terminal controls as well */
+	return len == 2 && s[0] == 0xc2 && s[1] < 0xa0;
+}
+
+void put_text(FILE *out, const char *s)
+{
+	while (*s) {
+		unsigned int len = utf8_length(s);
+
+		if (!len || is_control(s, len)) {
+			fprintf(out, "\\x%02x", (unsigned char)*s++);
+			continue;
+		}
+		fwrite(s, 1, len, out);
+		s += len;
+	}
+}
+
+int complain(const char *fmt, ...)
+{
+	va_list ap;
+	char *text;
+	int len;
+
+	va_start(ap, fmt);
+	len = vasprintf(&text, fmt, ap);
+	va_end(ap);
+
+	fputs("vfntool: ", stderr);
+	if (len >= 0) {
+		put_text(stderr, text);
+		free(text);
+	} else {
+		fputs("out of memory", stderr);
+	}
+	fputc('\n', stderr);
+
+	return EXIT_FAILURE;
+}
+
+int complain_last_error(void)
+{
+	return complain("%s", vfn_last_error());
+}
+
+int report_open(struct report *report)
+{
+	report->out = open_memstream(&report->text, &report->size);
+
+	return report->out ? EXIT_SUCCESS : complain("out of memory");
+}
+
+int report_drop(struct report *report)
+{
+	fclose(report->out);
+	free(report->text);
+
+	return EXIT_FAILURE;
+}
+
+int report_print(struct report *report)
+{
+	bool complete = !ferror(report->out);
+
+	if (fclose(report->out))
+		complete = false;
+	if (complete)
+		fwrite(report->text, 1, report->size, stdout);
+	free(report->text);
+
+	return complete ? EXIT_SUCCESS : complain("out of memory");
+}
