@@ -396,7 +396,7 @@ struct emu_ns_opts {
  * @dbbuf: doorbell buffer config is supported
  * @dbbuf_lazy: event indexes are never advanced, so that the host rings no doorbell
  * @start_enabled: found with CC.EN and CSTS.RDY set, as after a crash
- * @start_cfs: found with CSTS.CFS set
+ * @start_cfs: found enabled and with CSTS.CFS set
  * @ns: namespaces; with @nns 0 there is one, of 65536 blocks of 512 bytes
  * @nns: their number
  * @no_ns: none

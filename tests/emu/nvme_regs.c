@@ -514,7 +514,7 @@ struct emu_nvme *emu_nvme_add(const struct emu_nvme_opts *opts)
 	make_disks(n);
 	nvme_init_identify(n);
 	nvme_reset_features(n);
-	if (n->o.start_enabled)
+	if (n->o.start_enabled || n->o.start_cfs)
 		leave_enabled(n);
 	if (n->o.start_cfs)
 		n->csts |= CSTS_CFS;
