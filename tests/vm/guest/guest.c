@@ -5,6 +5,7 @@
 #include <ctype.h>
 #include <fcntl.h>
 #include <glob.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -121,23 +122,37 @@ void guest_read(struct nvme_ctrl *ctrl, int qid, const struct guest_ns *ns, uint
 	assert_vfn(guest_try(ctrl, qid, guest_rw(NVME_IO_READ, ns, slba, len), mem, len, NULL) == 0);
 }
 
-/* The block device that the kernel's driver made for a namespace of controller "b". */
+/* The block device that the kernel's driver made for a namespace of controller "b"; its number need not be the NSID. */
 static int open_kernel_block(const struct guest_ns *ns)
 {
-	char pattern[256], path[300];
+	char path[PATH_MAX];
+	int fd = -1;
 	glob_t found;
-	int fd;
+	size_t i;
 
-	snprintf(pattern, sizeof(pattern), "/sys/bus/pci/devices/%s/nvme/nvme*/nvme*n%u", guest_bdf("b"),
-		 ns->nsid);
-	if (glob(pattern, 0, NULL, &found) || found.gl_pathc != 1)
-		fail_msg("not one block device: %s", pattern);
-	snprintf(path, sizeof(path), "/dev/%s", strrchr(found.gl_pathv[0], '/') + 1);
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/nvme/nvme*/nvme*n*/nsid", guest_bdf("b"));
+	if (glob(path, 0, NULL, &found))
+		fail_msg("no %s", path);
+
+	for (i = 0; i < found.gl_pathc && fd < 0; i++) {
+		FILE *file = fopen(found.gl_pathv[i], "r");
+		unsigned int nsid;
+
+		if (!file || fscanf(file, "%u", &nsid) != 1)
+			fail_msg("cannot read %s", found.gl_pathv[i]);
+		fclose(file);
+		if (nsid != ns->nsid)
+			continue;
+
+		*strrchr(found.gl_pathv[i], '/') = '\0';
+		snprintf(path, sizeof(path), "/dev/%s", strrchr(found.gl_pathv[i], '/') + 1);
+		fd = open(path, O_RDONLY | O_DIRECT | O_CLOEXEC);
+		if (fd < 0)
+			fail_msg("cannot open %s: %s", path, strerror(errno));
+	}
 	globfree(&found);
-
-	fd = open(path, O_RDONLY | O_DIRECT | O_CLOEXEC);
 	if (fd < 0)
-		fail_msg("cannot open %s: %s", path, strerror(errno));
+		fail_msg("the kernel has no namespace %u", ns->nsid);
 
 	return fd;
 }

@@ -57,10 +57,10 @@ driver_of() {
 	[ -e "$link" ] && basename "$(readlink "$link")" || echo none
 }
 
-# The block device of a namespace of a controller that the kernel drives.
+# The block device of a namespace of a controller that the kernel drives. Its number need not be the NSID.
 block_of() {
-	for path in /sys/bus/pci/devices/"$1"/nvme/nvme*/nvme*n"${2:-1}"; do
-		[ -e "$path" ] && echo "/dev/${path##*/}"
+	for path in /sys/bus/pci/devices/"$1"/nvme/nvme*/nvme*n*; do
+		[ "$(cat "$path/nsid" 2>/dev/null)" = "${2:-1}" ] && echo "/dev/${path##*/}"
 	done
 }
 

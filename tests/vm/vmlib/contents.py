@@ -36,7 +36,8 @@ def write(kernel, build, path):
     image.busybox()
     image.modules(kernel.modules)
     image.file("init", HERE / "guest/init")
-    image.file("vfn/tap.sh", HERE / "guest/tap.sh")
+    for file in sorted((HERE / "guest").glob("*.sh")):
+        image.file(f"vfn/{file.name}", file)
     for file in sorted((HERE / "cases").glob("*.sh")):
         image.file(f"vfn/bin/{file.name}", file)
     for file in programs(build):

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Boot a guest, have it run cases, and judge what comes back."""
 
+import contextlib
 import json
+import os
 import select
 import time
 
-from vmlib import kernellog
-from vmlib.qemu import Qemu
+from images import kernel as kernels
+from images.progress import say
+from vmlib import contents, kernellog, qemu
 from vmlib.qmp import QMPError
 from vmlib.tap import Parser, Test
 
@@ -22,6 +25,26 @@ class GuestGone(Exception):
     """The guest said nothing in time, or its QEMU ended."""
 
 
+# What start() and a Guest's methods raise when there is no guest to be had.
+ERRORS = (GuestGone, QMPError, kernels.KernelError, contents.ContentsError, qemu.QemuError, OSError)
+
+
+@contextlib.contextmanager
+def start(profile, build, output):
+    """Make everything that a profile's guest needs and start it; clean up what is no log afterwards."""
+    folder = qemu.folder_for(output, profile)
+    try:
+        kernel = kernels.get(profile.guest["kernel"])
+        accel = os.environ.get("VFN_ACCEL") or qemu.accelerator(kernel)
+        contents.write(kernel, build, folder / "initramfs")
+        say(f"{profile.name}: booting {kernel.name} with {accel}")
+        with Guest(profile, kernel, folder / "initramfs", accel, folder) as guest:
+            yield guest
+    finally:
+        for image in [*folder.glob("*.img"), folder / "initramfs"]:
+            image.unlink(missing_ok=True)
+
+
 class Guest:
     """A running guest: its init takes one line per case and answers with output, kernel log and exit status."""
 
@@ -29,10 +52,10 @@ class Guest:
         self.folder = folder
         self.announced = profile.guest.get("announce", "").strip().splitlines()
         self.partial = {}
-        self.listener = None
+        self.listener = lambda text: None
         self.results = open(folder / "results.log", "w", encoding="utf-8")
         self.kernel_log = open(folder / "kernel.log", "w", encoding="utf-8")
-        self.qemu = Qemu(profile, kernel, initramfs, accel, folder)
+        self.qemu = qemu.Qemu(profile, kernel, initramfs, accel, folder)
 
     def __enter__(self):
         return self
@@ -44,42 +67,43 @@ class Guest:
 
     def boot(self):
         """Wait until the guest takes cases; return the complaints of its kernel so far."""
-        _, log, _ = self.conversation(READY, time.monotonic() + BOOT_SECONDS)
+        log, _ = self.conversation(READY, time.monotonic() + BOOT_SECONDS)
         return kernellog.complaints(log, self.announced, booting=True)
 
-    def run(self, case):
-        """Run one case; return its tests."""
+    def execute(self, case):
+        """Have the guest run a case; return its exit status and the complaints of the kernel."""
         deadline = time.monotonic() + case.timeout
         line = f"{case.name}\t{','.join(case.bind) or '-'}\t{case.run}\n"
         self.qemu.results.sendall(line.encode())
+        log, status = self.conversation(END, deadline)
+        return int(status), kernellog.complaints(log, self.announced + case.announce)
+
+    def run(self, case):
+        """Run one case; return its tests."""
         parser = Parser()
-        try:
-            output, log, status = self.conversation(END, deadline)
-        except GuestGone as gone:
-            return [Test(f"{case.name}: {gone}", False, [])], False
-        for text in output:
-            parser.line(text)
-        parser.finish(int(status))
-        bad = kernellog.complaints(log, self.announced + case.announce)
+        self.listener = parser.line
+        status, bad = self.execute(case)
+        parser.finish(status)
         if bad:
             parser.tests.append(Test("the kernel has nothing to complain of", False, bad))
-        return parser.tests, True
+        return parser.tests
 
     def conversation(self, last, deadline):
-        """Read what the guest says up to a line that starts with last, and answer its requests meanwhile."""
-        output, log, into = [], [], None
+        """Read what the guest says up to a line that starts with last, and answer its requests meanwhile.
+
+        The kernel's log is returned, with the rest of that last line; the listener gets everything else.
+        """
+        log, in_log = [], False
         for text in self.lines(deadline):
             if text.startswith(last):
-                return output, log, text[len(last):].strip()
+                return log, text[len(last):].strip()
             if text.startswith(KERNEL):
-                into = log
-            elif into is log:
+                in_log = True
+            elif in_log:
                 log.append(text)
                 print(text, file=self.kernel_log, flush=True)
             else:
-                output.append(text)
-                if self.listener:
-                    self.listener(text)
+                self.listener(text)
         raise GuestGone("no end")
 
     def lines(self, deadline):
@@ -89,7 +113,7 @@ class Guest:
             left = deadline - time.monotonic()
             ready = select.select([results, requests], [], [], left)[0] if left > 0 else []
             if not ready:
-                raise GuestGone("time is up" if self.qemu.process.poll() is None else "QEMU ended")
+                raise GuestGone("time is up")
             if requests in ready:
                 for text in self.received(requests):
                     requests.sendall((json.dumps(self.answer(text)) + "\n").encode())
@@ -100,9 +124,13 @@ class Guest:
 
     def received(self, channel):
         """The complete lines that a channel has."""
-        data = channel.recv(1 << 16)
+        try:
+            data = channel.recv(1 << 16)
+        except ConnectionResetError:
+            data = b""
         if not data:
-            raise GuestGone("QEMU ended")
+            status = self.qemu.process.wait(10)
+            raise GuestGone(f"the guest went down (QEMU's exit status is {status}), see its console.log")
         *lines, self.partial[channel] = (self.partial.get(channel, b"") + data).split(b"\n")
         return [line.decode(errors="replace").rstrip("\r") for line in lines]
 

@@ -1,0 +1,115 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Tests of the VM runner itself, without a guest: does it notice what it is there to notice?"""
+
+import pathlib
+import sys
+import tempfile
+import unittest
+
+sys.dont_write_bytecode = True
+sys.path[:0] = [str(pathlib.Path(__file__).resolve().parent), str(pathlib.Path(__file__).resolve().parents[2])]
+
+# pylint: disable=wrong-import-position,missing-function-docstring
+from images import kernel
+from images.initramfs import Initramfs
+from vmlib import kernellog, profile
+from vmlib.tap import Parser
+
+
+def parsed(text, status):
+    parser = Parser()
+    for line in text.splitlines():
+        parser.line(line)
+    parser.finish(status)
+    return [(test.name, test.passed) for test in parser.tests]
+
+
+class Tap(unittest.TestCase):
+    """Results of a program."""
+
+    def test_passed_and_failed_are_told_apart(self):
+        self.assertEqual(parsed("1..2\nok 1 - a\nnot ok 2 - b\n", 1), [("a", True), ("b", False)])
+
+    def test_no_result_is_a_failure(self):
+        self.assertFalse(parsed("sh: queues: not found\n", 127)[-1][1])
+
+    def test_missing_result_is_a_failure(self):
+        self.assertFalse(parsed("1..2\nok 1 - a\n", 0)[-1][1])
+
+    def test_bad_exit_status_is_a_failure(self):
+        self.assertFalse(parsed("1..1\nok 1 - a\n", 139)[-1][1])
+
+    def test_skipped_is_a_failure(self):
+        self.assertFalse(parsed("1..1\nok 1 - a # SKIP no device\n", 0)[-1][1])
+
+
+class KernelLog(unittest.TestCase):
+    """What the kernel must not say unannounced."""
+
+    FAULT = "<3>[    9.1] DMAR: [DMA Write NO_PASID] Request device [00:10.0] fault addr 0x1000 [fault reason 0x05]"
+
+    def test_dma_fault_is_noticed(self):
+        self.assertEqual(len(kernellog.complaints([self.FAULT])), 1)
+        self.assertEqual(len(kernellog.complaints([self.FAULT], booting=True)), 1)
+
+    def test_announced_fault_is_not(self):
+        self.assertEqual(kernellog.complaints([self.FAULT], [r"DMAR: \[DMA Write"]), [])
+
+    def test_any_word_of_the_iommu_is_noticed_after_boot(self):
+        line = "<6>[    0.1] DMAR: Host address width 39"
+        self.assertEqual(kernellog.complaints([line], booting=True), [])
+        self.assertEqual(len(kernellog.complaints([line])), 1)
+
+    def test_warnings_of_vfio_and_nvme_are_noticed(self):
+        self.assertEqual(len(kernellog.complaints(["<4>[    5.0] vfio-pci 0000:00:10.0: not ready"])), 1)
+        self.assertEqual(len(kernellog.complaints(["<3>[    5.0] nvme nvme0: I/O 5 QID 1 timeout"])), 1)
+        self.assertEqual(kernellog.complaints(["<6>[    5.0] nvme nvme0: 2/0/0 default/read/poll queues"]), [])
+
+    def test_kernel_bugs_are_noticed(self):
+        for text in ("WARNING: CPU: 0 PID: 1 at mm/gup.c:1", "BUG: unable to handle page fault", "Oops: 0002 [#1]"):
+            self.assertEqual(len(kernellog.complaints([f"<4>[    1.0] {text}"])), 1)
+
+
+class Files(unittest.TestCase):
+    """Profiles, modules and archives."""
+
+    def test_profiles_extend_each_other(self):
+        found = {item.name: item for item in profile.profiles([], False)}
+        self.assertEqual(set(found), {"debian-6.1", "debian-6.12"})
+        self.assertEqual(found["debian-6.1"].bdf("a"), "0000:00:10.0")
+        self.assertEqual(found["debian-6.1"].guest["machine"], found["debian-6.12"].guest["machine"])
+
+    def test_unknown_names_are_refused(self):
+        with self.assertRaises(profile.ProfileError):
+            profile.profiles(["debian-2.2"], False)
+        with self.assertRaises(profile.ProfileError):
+            profile.cases(["no-such-case"])
+
+    def test_cases_bind_controllers_that_exist(self):
+        for item in profile.profiles([], False):
+            for case in profile.cases([]):
+                for controller in case.bind:
+                    self.assertIn(controller, item.controllers)
+
+    def test_modules_come_after_what_they_need(self):
+        with tempfile.TemporaryDirectory() as folder:
+            tree = pathlib.Path(folder)
+            (tree / "modules.dep").write_text("a/nvme.ko.xz: a/nvme-core.ko.xz b/t10-pi.ko\na/nvme-core.ko.xz: b/t10-pi.ko\n"
+                                              "b/t10-pi.ko:\nc/unrelated.ko:\n", encoding="ascii")
+            names = [kernel.plain_name(file) for file in kernel.needed_modules(tree)]
+        self.assertEqual(names, ["t10-pi.ko", "nvme-core.ko", "nvme.ko"])
+
+    def test_archive_has_what_was_put_in(self):
+        with tempfile.TemporaryDirectory() as folder:
+            image = Initramfs()
+            image.data("vfn/bin/x", b"hello", 0o755)
+            image.write(pathlib.Path(folder) / "cpio")
+            data = (pathlib.Path(folder) / "cpio").read_bytes()
+        self.assertEqual(data.count(b"070701"), 4)
+        self.assertIn(b"vfn/bin/x\0hello", data)
+        self.assertTrue(data.rstrip(b"\0").endswith(b"TRAILER!!!"))
+
+
+if __name__ == "__main__":
+    unittest.main()
