@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
+/* The list of address spaces, and the devices' way in and out. */
+#include "iommu/context.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <vfn/support/mutex.h>
+
+#include "os/os.h"
+#include "support/error.h"
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct iommu_ctx *contexts;
+
+static void destroy(struct iommu_ctx *ctx)
+{
+	struct iommu_ctx **p = &contexts;
+
+	while (*p && *p != ctx)
+		p = &(*p)->next;
+	if (*p)
+		*p = ctx->next;
+
+	iommu_forget_all(ctx);
+	iommu_table_free(ctx);
+	(void)pthread_mutex_destroy(&ctx->lock);
+	free(ctx->name);
+	free(ctx);
+}
+
+static struct iommu_ctx *create(const char *name)
+{
+	struct iommu_ctx *ctx = vfn_zalloc(sizeof(*ctx));
+	size_t len = strlen(name) + 1;
+
+	if (!ctx)
+		return NULL;
+
+	ctx->ops = &iommu_type1_ops;
+	ctx->container = -1;
+	(void)pthread_mutex_init(&ctx->lock, NULL);
+
+	ctx->name = vfn_zalloc(len);
+	ctx->root = vfn_zalloc(IOMMU_TABLE_BYTES);
+	if (!ctx->name || !ctx->root) {
+		destroy(ctx);
+		errno = ENOMEM;
+		return NULL;
+	}
+
+	memcpy(ctx->name, name, len);
+	ctx->next = contexts;
+	contexts = ctx;
+
+	return ctx;
+}
+
+static struct iommu_ctx *find_or_create(const char *name)
+{
+	for (struct iommu_ctx *ctx = contexts; ctx; ctx = ctx->next)
+		if (!strcmp(ctx->name, name))
+			return ctx;
+
+	return create(name);
+}
+
+struct iommu_ctx *iommu_get_context(const char *name)
+{
+	if (!name || !*name) {
+		(void)vfn_fail(EINVAL, "an address space needs a name");
+		return NULL;
+	}
+
+	__autolock(&lock);
+
+	return find_or_create(name);
+}
+
+void vfn_iommu_put_context(struct iommu_ctx *ctx)
+{
+	__autolock(&lock);
+
+	if (ctx && !ctx->devices)
+		destroy(ctx);
+}
+
+bool iommu_ctx_is_iommufd(struct iommu_ctx *ctx)
+{
+	return ctx && ctx->ops->iommufd;
+}
+
+int iommu_get_iova_ranges(struct iommu_ctx *ctx, struct iommu_iova_range **ranges)
+{
+	if (!ctx || !ctx->nranges)
+		return vfn_fail(ENODEV, "open a device before asking for its address ranges");
+
+	*ranges = ctx->ranges;
+
+	return ctx->nranges;
+}
+
+int iommu_attach_device(struct iommu_ctx **pctx, const char *bdf)
+{
+	struct iommu_ctx *ctx = *pctx;
+	int fd;
+
+	__autolock(&lock);
+
+	if (!ctx)
+		ctx = iommu_type1_group_context(bdf);
+	if (!ctx)
+		ctx = find_or_create(bdf);
+	if (!ctx)
+		return -1;
+
+	fd = ctx->ops->attach(ctx, bdf);
+	if (fd < 0) {
+		int saved = errno;
+
+		/* one that the caller brought stays the caller's */
+		if (!*pctx && !ctx->devices)
+			destroy(ctx);
+		errno = saved;
+		return -1;
+	}
+
+	ctx->devices++;
+	*pctx = ctx;
+
+	return fd;
+}
+
+void iommu_detach_device(struct iommu_ctx *ctx, const char *bdf, int fd)
+{
+	__autolock(&lock);
+
+	(void)os_close(fd);
+	ctx->ops->detach(ctx, bdf);
+
+	if (!--ctx->devices)
+		destroy(ctx);
+}
+
+void iommu_forget_all(struct iommu_ctx *ctx)
+{
+	while (ctx->extents) {
+		struct iommu_extent *ext = ctx->extents;
+
+		tree_remove(&ctx->extents, ext);
+		free(ext);
+	}
+
+	free(ctx->ranges);
+	ctx->ranges = NULL;
+	ctx->nranges = 0;
+}

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/* Inside an address space: its extents, its translation table, its back-end. */
+#ifndef VFN_SRC_IOMMU_CONTEXT_H
+#define VFN_SRC_IOMMU_CONTEXT_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <vfn/iommu.h>
+
+#include "iommu/tree.h"
+
+/* Low bits of a translation: what is known of a page besides its address. */
+enum iommu_page_bits {
+	IOMMU_PAGE_PRESENT = 1 << 0,
+	IOMMU_PAGE_NOWRITE = 1 << 1,
+	IOMMU_PAGE_NOREAD = 1 << 2,
+	/* only ephemeral maps hold it: it may go at any moment */
+	IOMMU_PAGE_EPHEMERAL = 1 << 3,
+};
+
+#define IOMMU_PAGE_PERMISSIONS (IOMMU_PAGE_NOWRITE | IOMMU_PAGE_NOREAD)
+
+/* translate.c has its shape */
+struct iommu_table;
+#define IOMMU_TABLE_BYTES (4096 * sizeof(uint64_t))
+
+/* What differs between the kernel's interfaces. Errors as documented in <vfn/iommu/dma.h>. */
+struct iommu_ops {
+	bool iommufd;
+	int (*map)(struct iommu_ctx *ctx, const struct iommu_extent *ext);
+	/* -1 with errno EIO where less than the extent was unmapped */
+	int (*unmap)(struct iommu_ctx *ctx, const struct iommu_extent *ext);
+	/* open the device at @bdf and attach it; returns its descriptor */
+	int (*attach)(struct iommu_ctx *ctx, const char *bdf);
+	/* after the device's descriptor was closed */
+	void (*detach)(struct iommu_ctx *ctx, const char *bdf);
+};
+
+struct iommu_ctx {
+	const struct iommu_ops *ops;
+	char *name;
+	struct iommu_ctx *next;
+	/* attached devices; guarded by the lock of the list of contexts, as is next */
+	unsigned int devices;
+
+	/* taken by all that changes what follows; translation reads without it */
+	pthread_mutex_t lock;
+	struct iommu_extent *extents;
+	struct iommu_table *root;
+
+	struct iommu_iova_range *ranges;
+	int nranges;
+
+	/* type1: the container, -1 until the first group is attached */
+	int container;
+};
+
+/*
+ * context.c: a device's way in and out of an address space. Attach and detach
+ * are serialised. Attach stores the address space in *ctx when there is none.
+ */
+int iommu_attach_device(struct iommu_ctx **ctx, const char *bdf);
+void iommu_detach_device(struct iommu_ctx *ctx, const char *bdf, int fd);
+
+/* Forget all mappings and addresses, after the kernel has. */
+void iommu_forget_all(struct iommu_ctx *ctx);
+
+/*
+ * iova.c: who has which address. Extents tile the usable ranges: each is either
+ * free or a mapping. Callers hold the lock, or are the only user.
+ */
+
+/* Take over what the kernel reports, sorted and merged; 0 is left out. */
+int iova_set_ranges(struct iommu_ctx *ctx, const struct iommu_iova_range *ranges,
+		    unsigned int nranges);
+/* Find a free place; the highest with @top, else the lowest. NULL with errno ENOMEM. */
+struct iommu_extent *iova_alloc(struct iommu_ctx *ctx, uint64_t len, uint64_t align, bool top);
+/* Take just this place. NULL with errno EEXIST, EINVAL or ENOMEM. */
+struct iommu_extent *iova_reserve(struct iommu_ctx *ctx, iova_t iova, uint64_t len);
+/* Give a place back; never fails. */
+void iova_release(struct iommu_ctx *ctx, struct iommu_extent *ext);
+
+/*
+ * translate.c: a table from pages to addresses, read without a lock. Tables are
+ * freed with the address space only, so a reader never loses one.
+ */
+
+/* Make room for a range; what was made stays. -1 with errno ENOMEM or EINVAL. */
+int iommu_table_reserve(struct iommu_ctx *ctx, const void *vaddr, size_t len);
+/* Fill a reserved range with consecutive addresses, or empty it with @bits 0. */
+void iommu_table_set(struct iommu_ctx *ctx, const void *vaddr, size_t len, iova_t iova,
+		     unsigned int bits);
+/* Whether no page of a range is present. */
+bool iommu_table_is_empty(struct iommu_ctx *ctx, const void *vaddr, size_t len);
+/*
+ * Bytes from @vaddr, at most @len, at consecutive addresses with the same bits;
+ * 0 where it is not present.
+ */
+size_t iommu_table_lookup(struct iommu_ctx *ctx, const void *vaddr, size_t len, iova_t *iova,
+			  unsigned int *bits);
+void iommu_table_free(struct iommu_ctx *ctx);
+
+/*
+ * type1.c. A group of devices has one address space: group_context() returns it
+ * where another device of the group is open.
+ */
+struct iommu_ctx *iommu_type1_group_context(const char *bdf);
+extern const struct iommu_ops iommu_type1_ops;
+
+#endif /* VFN_SRC_IOMMU_CONTEXT_H */

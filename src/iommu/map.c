@@ -1,0 +1,329 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
+/* Mapping and unmapping memory. */
+#include <errno.h>
+#include <sys/mman.h>
+
+#include <vfn/support/align.h>
+#include <vfn/support/mem.h>
+#include <vfn/support/mutex.h>
+
+#include "iommu/context.h"
+#include "os/os.h"
+#include "support/error.h"
+
+#define MAP_FLAGS \
+	(IOMMU_MAP_FIXED_IOVA | IOMMU_MAP_EPHEMERAL | IOMMU_MAP_NOWRITE | IOMMU_MAP_NOREAD)
+
+/* From this size on the IOMMU can use larger pages, if both addresses are aligned to them. */
+#define LARGE_PAGE (2UL << 20)
+
+struct request {
+	void *vaddr;
+	size_t len;
+	size_t align;
+	/* wanted with IOMMU_MAP_FIXED_IOVA, found or chosen in any case */
+	iova_t iova;
+	unsigned long flags;
+};
+
+static unsigned int permissions(unsigned long flags)
+{
+	return (flags & IOMMU_MAP_NOWRITE ? IOMMU_PAGE_NOWRITE : 0) |
+	       (flags & IOMMU_MAP_NOREAD ? IOMMU_PAGE_NOREAD : 0);
+}
+
+static int check(struct iommu_ctx *ctx, const struct request *req)
+{
+	uint64_t page = __VFN_PAGESIZE - 1, addr = (uintptr_t)req->vaddr;
+
+	if (!ctx || (req->flags & ~(unsigned long)MAP_FLAGS) ||
+	    (permissions(req->flags) == IOMMU_PAGE_PERMISSIONS))
+		return vfn_fail(EINVAL, "map: no address space, or bad flags 0x%lx", req->flags);
+
+	if (!req->len || ((addr | req->len) & page) || addr + req->len < addr)
+		return vfn_fail(EINVAL,
+				"%s: cannot map %zu bytes at %p: address and length must be multiples of %zu",
+				ctx->name, req->len, req->vaddr, __VFN_PAGESIZE);
+
+	if ((req->flags & IOMMU_MAP_FIXED_IOVA) &&
+	    ((req->iova & page) || req->iova + req->len < req->iova))
+		return vfn_fail(EINVAL,
+				"%s: fixed address 0x%llx must be a multiple of %zu and not wrap",
+				ctx->name, (unsigned long long)req->iova, __VFN_PAGESIZE);
+
+	return 0;
+}
+
+/* Whether what is mapped at @iova, for @run bytes, is what was asked for. */
+static bool satisfies(const struct request *req, size_t run, iova_t iova, unsigned int bits)
+{
+	return run >= req->len && (bits & IOMMU_PAGE_PERMISSIONS) == permissions(req->flags) &&
+	       ALIGNED(iova, req->align) &&
+	       (!(req->flags & IOMMU_MAP_FIXED_IOVA) || iova == req->iova);
+}
+
+static void publish(struct iommu_ctx *ctx, const struct iommu_extent *ext)
+{
+	unsigned int bits = IOMMU_PAGE_PRESENT | ext->permissions;
+
+	if (!ext->persistent)
+		bits |= IOMMU_PAGE_EPHEMERAL;
+
+	iommu_table_set(ctx, ext->vaddr, ext->len, ext->start, bits);
+}
+
+/* The memory is mapped already, at least in part. */
+static int map_again(struct iommu_ctx *ctx, struct request *req)
+{
+	struct iommu_extent *ext;
+	unsigned int bits = 0;
+	size_t run, rest;
+	iova_t iova = 0;
+
+	run = iommu_table_lookup(ctx, req->vaddr, req->len, &iova, &bits);
+	if (!satisfies(req, run, iova, bits))
+		goto conflict;
+
+	ext = tree_find(ctx->extents, iova);
+	rest = ext->len - (iova - ext->start);
+
+	/* what counts is one mapping; parts of several may go at different times */
+	if (rest < req->len && (!ext->persistent || (req->flags & IOMMU_MAP_EPHEMERAL)))
+		goto conflict;
+
+	req->iova = iova;
+
+	if (req->flags & IOMMU_MAP_EPHEMERAL) {
+		ext->count++;
+	} else if (!ext->persistent) {
+		ext->count++;
+		ext->persistent = true;
+		publish(ctx, ext);
+	}
+
+	return 0;
+
+conflict:
+	return vfn_fail(EEXIST,
+			"%s: part of %zu bytes at %p is mapped already, or mapped differently: unmap it first",
+			ctx->name, req->len, req->vaddr);
+}
+
+static struct iommu_extent *place(struct iommu_ctx *ctx, const struct request *req)
+{
+	size_t align = req->align;
+
+	if (req->flags & IOMMU_MAP_FIXED_IOVA)
+		return iova_reserve(ctx, req->iova, req->len);
+
+	if (req->len >= LARGE_PAGE && align < LARGE_PAGE &&
+	    ALIGNED((uintptr_t)req->vaddr, LARGE_PAGE))
+		align = LARGE_PAGE;
+
+	return iova_alloc(ctx, req->len, align, req->flags & IOMMU_MAP_EPHEMERAL);
+}
+
+static int map_new(struct iommu_ctx *ctx, struct request *req)
+{
+	struct iommu_extent *ext;
+
+	if (iommu_table_reserve(ctx, req->vaddr, req->len))
+		return -1;
+
+	ext = place(ctx, req);
+	if (!ext)
+		return -1;
+
+	ext->vaddr = req->vaddr;
+	ext->permissions = permissions(req->flags);
+	ext->persistent = !(req->flags & IOMMU_MAP_EPHEMERAL);
+
+	if (ctx->ops->map(ctx, ext)) {
+		int saved = errno;
+
+		iova_release(ctx, ext);
+		errno = saved;
+		return -1;
+	}
+
+	publish(ctx, ext);
+	req->iova = ext->start;
+
+	return 0;
+}
+
+static int map(struct iommu_ctx *ctx, struct request *req)
+{
+	unsigned int bits;
+	size_t run;
+	iova_t iova;
+
+	if (check(ctx, req))
+		return -1;
+
+	/* a program may ask before every command: no lock where it is mapped to stay */
+	if (!(req->flags & IOMMU_MAP_EPHEMERAL)) {
+		run = iommu_table_lookup(ctx, req->vaddr, req->len, &iova, &bits);
+		if (run && !(bits & IOMMU_PAGE_EPHEMERAL) && satisfies(req, run, iova, bits)) {
+			req->iova = iova;
+			return 0;
+		}
+	}
+
+	__autolock(&ctx->lock);
+
+	if (!ctx->nranges)
+		return vfn_fail(ENODEV, "%s: open a device before mapping memory for it",
+				ctx->name);
+
+	if (!iommu_table_is_empty(ctx, req->vaddr, req->len))
+		return map_again(ctx, req);
+
+	return map_new(ctx, req);
+}
+
+int iommu_map_vaddr(struct iommu_ctx *ctx, void *vaddr, size_t len, iova_t *iova,
+		    unsigned long flags)
+{
+	struct request req = {
+		.vaddr = vaddr,
+		.len = len,
+		.align = __VFN_PAGESIZE,
+		.flags = flags,
+	};
+
+	if (flags & IOMMU_MAP_FIXED_IOVA) {
+		if (!iova)
+			return vfn_fail(EINVAL, "map: IOMMU_MAP_FIXED_IOVA needs an address");
+		/* the caller names the place; the alignment is its business */
+		req.iova = *iova;
+	}
+
+	/* any place that memory is mapped at already will do */
+	if (map(ctx, &req))
+		return -1;
+
+	if (iova)
+		*iova = req.iova;
+
+	return 0;
+}
+
+int iommu_map_vaddr_align(struct iommu_ctx *ctx, void *vaddr, size_t len, size_t align,
+			  iova_t *iova, unsigned long flags)
+{
+	struct request req = {
+		.vaddr = vaddr,
+		.len = len,
+		.align = align,
+		.flags = flags,
+	};
+
+	if (align < __VFN_PAGESIZE || (align & (align - 1)) || (flags & IOMMU_MAP_FIXED_IOVA))
+		return vfn_fail(EINVAL,
+				"map: alignment %zu must be a power of two of at least %zu, and not with a fixed address",
+				align, __VFN_PAGESIZE);
+
+	if (map(ctx, &req))
+		return -1;
+
+	if (iova)
+		*iova = req.iova;
+
+	return 0;
+}
+
+/* Take the mapping out of the table, then out of the IOMMU, then free its address. */
+static int remove_mapping(struct iommu_ctx *ctx, struct iommu_extent *ext)
+{
+	iommu_table_set(ctx, ext->vaddr, ext->len, 0, 0);
+
+	if (!ctx->ops->unmap(ctx, ext)) {
+		iova_release(ctx, ext);
+		return 0;
+	}
+
+	/* what the kernel still maps is lost: never translated, never given out again */
+	if (errno == EIO)
+		ext->vaddr = NULL;
+	else
+		publish(ctx, ext);
+
+	return -1;
+}
+
+int iommu_unmap_vaddr(struct iommu_ctx *ctx, void *vaddr, size_t *len)
+{
+	struct iommu_extent *ext;
+	unsigned int bits;
+	iova_t iova;
+	size_t size;
+
+	if (!ctx)
+		return vfn_fail(EINVAL, "unmap: no address space");
+
+	__autolock(&ctx->lock);
+
+	if (!iommu_table_lookup(ctx, vaddr, 1, &iova, &bits))
+		return vfn_fail(ENOENT, "%s: nothing is mapped at %p", ctx->name, vaddr);
+
+	ext = tree_find(ctx->extents, iova);
+	size = ext->len;
+
+	if (ext->count > 1)
+		ext->count--;
+	else if (remove_mapping(ctx, ext))
+		return -1;
+
+	if (len)
+		*len = size;
+
+	return 0;
+}
+
+int iommu_unmap_all(struct iommu_ctx *ctx)
+{
+	struct iommu_extent *ext;
+	uint64_t addr = 0;
+	int ret = 0, saved = 0;
+
+	if (!ctx)
+		return vfn_fail(EINVAL, "unmap: no address space");
+
+	__autolock(&ctx->lock);
+
+	/* removing a mapping may join what is around it, never what is behind its end */
+	while ((ext = tree_next(ctx->extents, addr))) {
+		addr = ext->start + ext->len;
+		if (ext->vaddr && remove_mapping(ctx, ext)) {
+			saved = errno;
+			ret = -1;
+		}
+	}
+
+	if (ret)
+		errno = saved;
+
+	return ret;
+}
+
+ssize_t iommu_translate_iova(struct iommu_ctx *ctx, iova_t iova, void **vaddr)
+{
+	struct iommu_extent *ext;
+	uint64_t offset;
+
+	if (!ctx)
+		return vfn_fail(EINVAL, "translate: no address space");
+
+	__autolock(&ctx->lock);
+
+	ext = tree_find(ctx->extents, iova);
+	if (!ext || !ext->vaddr)
+		return vfn_fail(EINVAL, "%s: nothing is mapped at I/O virtual address 0x%llx",
+				ctx->name, (unsigned long long)iova);
+
+	offset = iova - ext->start;
+	*vaddr = (char *)ext->vaddr + offset;
+
+	return (ssize_t)(ext->len - offset);
+}

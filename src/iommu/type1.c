@@ -1,0 +1,560 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
+/* VFIO containers and groups with the type1v2 IOMMU. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <linux/vfio.h>
+
+#include <vfn/pci/device.h>
+#include <vfn/pci/util.h>
+#include <vfn/support/log.h>
+
+#include "iommu/context.h"
+#include "os/os.h"
+#include "support/error.h"
+
+#define CONTAINER_PATH "/dev/vfio/vfio"
+
+/* More than any kernel reports; it doubles as the limit for what we believe. */
+#define INFO_MAX 65536
+
+struct group_device {
+	struct group_device *next;
+	char bdf[VFN_PCI_BDF_LEN];
+};
+
+/* An open group. The kernel allows one open per system, so devices share it. */
+struct group {
+	struct group *next;
+	char *path;
+	int fd;
+	struct iommu_ctx *ctx;
+	struct group_device *devices;
+};
+
+/* Guarded by the lock of attach and detach. */
+static struct group *groups;
+
+static struct group *find_group(const char *path)
+{
+	for (struct group *group = groups; group; group = group->next)
+		if (!strcmp(group->path, path))
+			return group;
+
+	return NULL;
+}
+
+static void close_quietly(int fd)
+{
+	int saved = errno;
+
+	(void)os_close(fd);
+	errno = saved;
+}
+
+/* ---- why it did not work ---- */
+
+static int explain_open_container(const char *bdf)
+{
+	int err = errno;
+
+	switch (err) {
+	case ENOENT:
+	case ENODEV:
+	case ENXIO:
+		return vfn_fail(ENODEV, "%s: %s is missing: load the driver (modprobe vfio-pci)",
+				bdf, CONTAINER_PATH);
+	case EACCES:
+	case EPERM:
+		return vfn_fail(EACCES, "%s: no permission to open %s: be root or change its mode",
+				bdf, CONTAINER_PATH);
+	default:
+		return vfn_fail(err, "%s: cannot open %s: %s", bdf, CONTAINER_PATH, strerror(err));
+	}
+}
+
+static int explain_open_group(const char *bdf, const char *path)
+{
+	int err = errno;
+	char *driver, noiommu[64];
+
+	switch (err) {
+	case ENOENT:
+		driver = pci_get_driver(bdf);
+		if (driver && strcmp(driver, "vfio-pci")) {
+			(void)vfn_fail(EBUSY, "%s is bound to %s: run vfntool bind %s", bdf, driver,
+				       bdf);
+			free(driver);
+			return -1;
+		}
+		free(driver);
+
+		(void)snprintf(noiommu, sizeof(noiommu), "/dev/vfio/noiommu-%s",
+			       strrchr(path, '/') + 1);
+		if (!os_access(noiommu, F_OK))
+			return vfn_fail(ENOTSUP,
+					"%s has no IOMMU, only no-IOMMU mode, which does not isolate it: turn the IOMMU on (intel_iommu=on)",
+					bdf);
+
+		return vfn_fail(ENODEV, "%s is not bound to vfio-pci: run vfntool bind %s", bdf,
+				bdf);
+	case EBUSY:
+		return vfn_fail(err, "%s: %s is in use by another process: stop that one first", bdf,
+				path);
+	case EACCES:
+	case EPERM:
+		return vfn_fail(EACCES, "%s: no permission to open %s: be root or change its mode",
+				bdf, path);
+	default:
+		return vfn_fail(err, "%s: cannot open %s: %s", bdf, path, strerror(err));
+	}
+}
+
+struct members {
+	char text[128];
+	size_t len;
+};
+
+static int add_member(const char *bdf, const char *driver, void *arg)
+{
+	struct members *members = arg;
+
+	/* these do not get in the way */
+	if (!driver || strstr(driver, "vfio") || !strcmp(driver, "pcieport") ||
+	    !strcmp(driver, "pci-stub") || members->len >= sizeof(members->text))
+		return 0;
+
+	members->len += (size_t)snprintf(members->text + members->len,
+					 sizeof(members->text) - members->len, "%s%s (%s)",
+					 members->len ? ", " : "", bdf, driver);
+
+	return 0;
+}
+
+static int explain_not_viable(const char *bdf, const char *path)
+{
+	struct members members = { .text = "" };
+
+	(void)vfn_pci_group_members(bdf, add_member, &members);
+
+	return vfn_fail(EPERM,
+			"%s: other devices of %s have kernel drivers: %s; run vfntool bind or unbind on them",
+			bdf, path, members.len ? members.text : "unknown ones");
+}
+
+/* ---- the container ---- */
+
+static int open_container(const char *bdf)
+{
+	int fd = os_open(CONTAINER_PATH, O_RDWR), version;
+
+	if (fd < 0)
+		return explain_open_container(bdf);
+
+	version = os_ioctl(fd, VFIO_GET_API_VERSION, NULL);
+	if (version != VFIO_API_VERSION) {
+		close_quietly(fd);
+		if (version < 0)
+			return vfn_fail(errno, "%s: cannot ask VFIO for its version: %s", bdf,
+					strerror(errno));
+		return vfn_fail(ENOTSUP, "%s: VFIO has version %d of its interface instead of %d",
+				bdf, version, VFIO_API_VERSION);
+	}
+
+	if (os_ioctl(fd, VFIO_CHECK_EXTENSION, (void *)(uintptr_t)VFIO_TYPE1v2_IOMMU) != 1) {
+		close_quietly(fd);
+		return vfn_fail(ENOTSUP,
+				"%s: the kernel has no type1v2 IOMMU: modprobe vfio_iommu_type1", bdf);
+	}
+
+	return fd;
+}
+
+/* The capability's data, or NULL. Every step moves forward and stays inside. */
+static const void *find_capability(const void *info, size_t size, size_t first, uint16_t id,
+				   size_t min)
+{
+	size_t offset = first;
+
+	while (offset) {
+		struct vfio_info_cap_header header;
+
+		if (offset > size - sizeof(header))
+			return NULL;
+
+		memcpy(&header, (const char *)info + offset, sizeof(header));
+		if (header.id == id)
+			return size - offset >= min ? (const char *)info + offset : NULL;
+		if (header.next <= offset)
+			return NULL;
+
+		offset = header.next;
+	}
+
+	return NULL;
+}
+
+static int use_ranges(struct iommu_ctx *ctx, const struct vfio_iommu_type1_info *info, size_t size)
+{
+	/* kernels before 5.4 do not say; what every IOMMU has, less the window of interrupts */
+	static const struct iommu_iova_range fallback[] = {
+		{ .start = 0, .last = 0xfedfffff },
+		{ .start = 0xfef00000, .last = (1ULL << 39) - 1 },
+	};
+	const struct vfio_iommu_type1_info_cap_iova_range *cap = NULL;
+	size_t room;
+
+	if ((info->flags & VFIO_IOMMU_INFO_CAPS) && size > sizeof(*info))
+		cap = find_capability(info, size, info->cap_offset,
+				      VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE, sizeof(*cap));
+	if (!cap)
+		return iova_set_ranges(ctx, fallback, 2);
+
+	room = size - (size_t)((const char *)cap - (const char *)info) - sizeof(*cap);
+	if (cap->nr_iovas > room / sizeof(cap->iova_ranges[0]))
+		return vfn_fail(EPROTO, "%s: the IOMMU's list of address ranges is cut off",
+				ctx->name);
+
+	__static_assert(sizeof(struct vfio_iova_range) == sizeof(struct iommu_iova_range));
+
+	return iova_set_ranges(ctx, (const struct iommu_iova_range *)cap->iova_ranges,
+			       cap->nr_iovas);
+}
+
+static int read_ranges(struct iommu_ctx *ctx, int container)
+{
+	size_t size = sizeof(struct vfio_iommu_type1_info);
+	struct vfio_iommu_type1_info *info;
+	int ret = -1;
+
+	for (;;) {
+		info = vfn_zalloc(size);
+		if (!info)
+			return -1;
+
+		info->argsz = (uint32_t)size;
+		if (os_ioctl(container, VFIO_IOMMU_GET_INFO, info)) {
+			(void)vfn_fail(errno, "%s: cannot read the IOMMU's properties: %s",
+				       ctx->name, strerror(errno));
+			break;
+		}
+
+		if (info->argsz <= size) {
+			ret = use_ranges(ctx, info, size);
+			break;
+		}
+
+		size = info->argsz;
+		free(info);
+		info = NULL;
+
+		if (size > INFO_MAX) {
+			(void)vfn_fail(EPROTO, "%s: the IOMMU's properties take %zu bytes",
+				       ctx->name, size);
+			break;
+		}
+	}
+
+	free(info);
+
+	return ret;
+}
+
+/* ---- groups ---- */
+
+static int check_viable(int fd, const char *bdf, const char *path)
+{
+	struct vfio_group_status status = { .argsz = sizeof(status) };
+
+	if (os_ioctl(fd, VFIO_GROUP_GET_STATUS, &status))
+		return vfn_fail(errno, "%s: cannot read the status of %s: %s", bdf, path,
+				strerror(errno));
+
+	if (!(status.flags & VFIO_GROUP_FLAGS_VIABLE))
+		return explain_not_viable(bdf, path);
+
+	return 0;
+}
+
+/* The first group opens the container and decides on the kind of IOMMU. */
+static int join_container(struct iommu_ctx *ctx, int group_fd, const char *bdf)
+{
+	int container = ctx->container;
+
+	if (container < 0) {
+		container = open_container(bdf);
+		if (container < 0)
+			return -1;
+	}
+
+	if (os_ioctl(group_fd, VFIO_GROUP_SET_CONTAINER, &container)) {
+		(void)vfn_fail(errno, "%s: cannot join the address space %s: %s", bdf, ctx->name,
+			       strerror(errno));
+		goto close_container;
+	}
+
+	if (ctx->container >= 0)
+		return 0;
+
+	if (os_ioctl(container, VFIO_SET_IOMMU, (void *)(uintptr_t)VFIO_TYPE1v2_IOMMU)) {
+		(void)vfn_fail(errno, "%s: cannot set the IOMMU up: %s", bdf, strerror(errno));
+		goto close_container;
+	}
+
+	if (read_ranges(ctx, container))
+		goto close_container;
+
+	ctx->container = container;
+
+	return 0;
+
+close_container:
+	/* a group that has joined leaves when its descriptor is closed */
+	if (ctx->container < 0)
+		close_quietly(container);
+	return -1;
+}
+
+static struct group *open_group(struct iommu_ctx *ctx, const char *path, const char *bdf)
+{
+	struct group *group = vfn_zalloc(sizeof(*group));
+	size_t len = strlen(path) + 1;
+
+	if (!group)
+		return NULL;
+
+	group->path = vfn_zalloc(len);
+	if (!group->path)
+		goto free_group;
+	memcpy(group->path, path, len);
+
+	group->fd = os_open(path, O_RDWR);
+	if (group->fd < 0) {
+		(void)explain_open_group(bdf, path);
+		goto free_path;
+	}
+
+	if (check_viable(group->fd, bdf, path) || join_container(ctx, group->fd, bdf))
+		goto close_fd;
+
+	group->ctx = ctx;
+	group->next = groups;
+	groups = group;
+
+	return group;
+
+close_fd:
+	close_quietly(group->fd);
+free_path:
+	free(group->path);
+free_group:
+	free(group);
+	return NULL;
+}
+
+/* Close a group without devices. Its address space loses its mappings with its last group. */
+static void put_group(struct group *group)
+{
+	struct iommu_ctx *ctx = group->ctx;
+	struct group **p = &groups;
+
+	if (group->devices)
+		return;
+
+	while (*p != group)
+		p = &(*p)->next;
+	*p = group->next;
+
+	close_quietly(group->fd);
+	free(group->path);
+	free(group);
+
+	for (group = groups; group; group = group->next)
+		if (group->ctx == ctx)
+			return;
+
+	close_quietly(ctx->container);
+	ctx->container = -1;
+	iommu_forget_all(ctx);
+}
+
+static struct group_device **find_device(struct group *group, const char *bdf)
+{
+	struct group_device **p = &group->devices;
+
+	while (*p && strcmp((*p)->bdf, bdf))
+		p = &(*p)->next;
+
+	return p;
+}
+
+static int open_device(struct group *group, const char *bdf)
+{
+	struct group_device *device;
+	int fd;
+
+	device = vfn_zalloc(sizeof(*device));
+	if (!device)
+		return -1;
+
+	fd = os_ioctl(group->fd, VFIO_GROUP_GET_DEVICE_FD, (void *)(uintptr_t)bdf);
+	if (fd < 0) {
+		int err = errno;
+
+		free(device);
+		return vfn_fail(err, "%s: %s does not give the device: %s", bdf, group->path,
+				strerror(err));
+	}
+
+	(void)snprintf(device->bdf, sizeof(device->bdf), "%s", bdf);
+	device->next = group->devices;
+	group->devices = device;
+
+	return fd;
+}
+
+static int attach_at(struct iommu_ctx *ctx, const char *bdf, const char *path)
+{
+	struct group *group = find_group(path);
+	int fd;
+
+	if (group && *find_device(group, bdf))
+		return vfn_fail(EBUSY, "%s is open in this process already: close it first", bdf);
+	if (group && group->ctx != ctx)
+		return vfn_fail(EBUSY, "%s: another device of %s uses the address space %s", bdf,
+				path, group->ctx->name);
+
+	if (!group)
+		group = open_group(ctx, path, bdf);
+	if (!group)
+		return -1;
+
+	fd = open_device(group, bdf);
+	if (fd < 0) {
+		int saved = errno;
+
+		put_group(group);
+		errno = saved;
+	}
+
+	return fd;
+}
+
+static int type1_attach(struct iommu_ctx *ctx, const char *bdf)
+{
+	char *path = pci_get_iommu_group(bdf);
+	int fd;
+
+	if (!path)
+		return vfn_fail(ENODEV,
+				"%s has no IOMMU group: turn the IOMMU on in firmware and kernel (intel_iommu=on)",
+				bdf);
+
+	fd = attach_at(ctx, bdf, path);
+	free(path);
+
+	return fd;
+}
+
+static void type1_detach(struct iommu_ctx *ctx, const char *bdf)
+{
+	struct group_device **p, *device;
+
+	for (struct group *group = groups; group; group = group->next) {
+		if (group->ctx != ctx)
+			continue;
+
+		p = find_device(group, bdf);
+		if (!*p)
+			continue;
+
+		device = *p;
+		*p = device->next;
+		free(device);
+		put_group(group);
+		return;
+	}
+}
+
+struct iommu_ctx *iommu_type1_group_context(const char *bdf)
+{
+	char *path = pci_get_iommu_group(bdf);
+	struct group *group;
+
+	if (!path)
+		return NULL;
+
+	group = find_group(path);
+	free(path);
+
+	return group ? group->ctx : NULL;
+}
+
+/* ---- mappings ---- */
+
+static int type1_map(struct iommu_ctx *ctx, const struct iommu_extent *ext)
+{
+	struct vfio_iommu_type1_dma_map map = {
+		.argsz = sizeof(map),
+		.flags = (ext->permissions & IOMMU_PAGE_NOREAD ? 0 : VFIO_DMA_MAP_FLAG_READ) |
+			 (ext->permissions & IOMMU_PAGE_NOWRITE ? 0 : VFIO_DMA_MAP_FLAG_WRITE),
+		.vaddr = (uintptr_t)ext->vaddr,
+		.iova = ext->start,
+		.size = ext->len,
+	};
+	int err;
+
+	if (!os_ioctl(ctx->container, VFIO_IOMMU_MAP_DMA, &map))
+		return 0;
+
+	err = errno;
+	switch (err) {
+	case ENOSPC:
+		return vfn_fail(ENOMEM,
+				"%s: the kernel's limit of mappings is reached: map fewer, larger pieces or raise dma_entry_limit of vfio_iommu_type1",
+				ctx->name);
+	case ENOMEM:
+		return vfn_fail(err, "%s: cannot pin %llu bytes: raise the limit on locked memory (ulimit -l)",
+				ctx->name, (unsigned long long)ext->len);
+	case EFAULT:
+		return vfn_fail(err, "%s: %llu bytes at %p are not memory that a device may %s",
+				ctx->name, (unsigned long long)ext->len, ext->vaddr,
+				map.flags & VFIO_DMA_MAP_FLAG_WRITE ? "write" : "read");
+	default:
+		return vfn_fail(err, "%s: cannot map %llu bytes at 0x%llx: %s", ctx->name,
+				(unsigned long long)ext->len, (unsigned long long)ext->start,
+				strerror(err));
+	}
+}
+
+static int type1_unmap(struct iommu_ctx *ctx, const struct iommu_extent *ext)
+{
+	struct vfio_iommu_type1_dma_unmap unmap = {
+		.argsz = sizeof(unmap),
+		.iova = ext->start,
+		.size = ext->len,
+	};
+
+	if (os_ioctl(ctx->container, VFIO_IOMMU_UNMAP_DMA, &unmap))
+		return vfn_fail(errno, "%s: cannot unmap 0x%llx: %s", ctx->name,
+				(unsigned long long)ext->start, strerror(errno));
+
+	if (unmap.size != ext->len)
+		return vfn_fail(EIO, "%s: the kernel unmapped %llu of %llu bytes at 0x%llx",
+				ctx->name, (unsigned long long)unmap.size,
+				(unsigned long long)ext->len, (unsigned long long)ext->start);
+
+	return 0;
+}
+
+const struct iommu_ops iommu_type1_ops = {
+	.iommufd = false,
+	.map = type1_map,
+	.unmap = type1_unmap,
+	.attach = type1_attach,
+	.detach = type1_detach,
+};

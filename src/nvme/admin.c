@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
+/* Synchronous commands, asynchronous event requests. */
+#include <errno.h>
+#include <string.h>
+
+#include <vfn/support/align.h>
+#include <vfn/support/log.h>
+#include <vfn/support/mem.h>
+
+#include "iommu/context.h"
+#include "nvme/nvme.h"
+#include "support/error.h"
+
+int nvme_set_errno_from_cqe(struct nvme_cqe *cqe)
+{
+	unsigned int status = le16_to_cpu(cqe->sfp) >> 1;
+
+	if (!status)
+		return 0;
+
+	return vfn_fail(EIO, "command %u failed with status 0x%x (type %u, code 0x%x%s)", cqe->cid,
+			status, status >> 8 & 7, status & 0xff,
+			status >> 14 & 1 ? ", do not retry" : "");
+}
+
+/* ---- completions that are waited for out of turn ---- */
+
+/*
+ * Entries from the head to the controller's tail are the host's, until the
+ * controller is told otherwise. So completions of others simply stay there: the
+ * one that is wanted is taken out, those before it move up by one, the head
+ * advances. Their order is kept and nobody's poll has to know.
+ */
+
+struct position {
+	int index;
+	int phase;
+};
+
+static void next(const struct nvme_cq *cq, struct position *pos)
+{
+	if (++pos->index == cq->qsize) {
+		pos->index = 0;
+		pos->phase ^= 1;
+	}
+}
+
+static struct nvme_cqe *entry(struct nvme_cq *cq, int index)
+{
+	return (struct nvme_cqe *)cq->mem.vaddr + index;
+}
+
+/* Put @cqe where an entry was taken, with the phase tag of that place. */
+static void move_to(struct nvme_cq *cq, const struct position *pos, struct nvme_cqe cqe)
+{
+	uint16_t sfp = le16_to_cpu(cqe.sfp) & (uint16_t)~1;
+
+	cqe.sfp = cpu_to_le16(sfp | (uint16_t)!pos->phase);
+	*entry(cq, pos->index) = cqe;
+}
+
+/* Take the @n-th entry from the head, and tell the controller of the room. */
+static void take_out(struct nvme_cq *cq, int n)
+{
+	struct nvme_cqe carried = *nvme_cq_head(cq);
+	struct position pos = { cq->head, cq->phase };
+
+	while (n--) {
+		struct nvme_cqe next_carried;
+
+		next(cq, &pos);
+		next_carried = *entry(cq, pos.index);
+		move_to(cq, &pos, carried);
+		carried = next_carried;
+	}
+
+	(void)nvme_cq_get_cqe(cq);
+	nvme_cq_update_head(cq);
+}
+
+enum verdict {
+	OURS,
+	SOMEBODYS,
+	NOBODYS,
+};
+
+static enum verdict judge(struct nvme_ctrl *ctrl, struct nvme_rq *rq, struct nvme_cqe *cqe)
+{
+	struct nvme_rq *owner = nvme_rq_from_cqe(ctrl, cqe);
+
+	if (owner == rq)
+		return OURS;
+	if (owner)
+		return SOMEBODYS;
+
+	if (errno != ECANCELED)
+		log_error("%s: dropped a completion of command %u of queue %u, which do not exist",
+			  nvme_name(ctrl), cqe->cid, le16_to_cpu(cqe->sqid));
+
+	return NOBODYS;
+}
+
+/* Look for the completion of @rq among those that are there. */
+static bool take(struct nvme_cq *cq, struct nvme_rq *rq, struct nvme_cqe *cqe)
+{
+	struct position pos = { cq->head, cq->phase };
+	int n = 0;
+
+	while (n < cq->qsize - 1 && __vfn_nvme_cqe_is_new(entry(cq, pos.index), pos.phase)) {
+		enum verdict verdict;
+
+		*cqe = *entry(cq, pos.index);
+		verdict = judge(cq->ctrl, rq, cqe);
+
+		if (verdict != SOMEBODYS)
+			take_out(cq, n);
+		else
+			n++;
+		if (verdict == OURS)
+			return true;
+
+		next(cq, &pos);
+	}
+
+	return false;
+}
+
+static int wait_for(struct nvme_cq *cq, struct nvme_rq *rq, struct nvme_cqe *cqe)
+{
+	struct nvme_wait wait;
+	int over;
+
+	nvme_wait_start(&wait, cq->ctrl, nvme_timeout_ns(cq->ctrl));
+
+	do {
+		over = nvme_wait_step(&wait);
+		if (take(cq, rq, cqe))
+			return 0;
+	} while (!over);
+
+	rq->state = VFN_NVME_RQ_LATE;
+
+	return -1;
+}
+
+/* ---- data ---- */
+
+/* Whether all of the buffer is mapped, and will be for as long as the caller likes. */
+static bool stays_mapped(struct iommu_ctx *ctx, const char *buf, size_t len)
+{
+	for (size_t run; len; buf += run, len -= run) {
+		unsigned int bits = 0;
+		iova_t iova;
+
+		run = iommu_table_lookup(ctx, buf, len, &iova, &bits);
+		if (!run || (bits & IOMMU_PAGE_EPHEMERAL))
+			return false;
+	}
+
+	return true;
+}
+
+static int map_data(struct nvme_ctrl *ctrl, struct nvme_rq *rq, union nvme_cmd *cmd, void *buf,
+		    size_t len)
+{
+	struct iommu_ctx *ctx = __iommu_ctx(ctrl);
+	struct iovec piece = { .iov_base = buf, .iov_len = len };
+	uintptr_t start = ALIGN_DOWN((uintptr_t)buf, __VFN_PAGESIZE);
+	uintptr_t end = ALIGN_UP((uintptr_t)buf + len, __VFN_PAGESIZE);
+	iova_t iova;
+
+	if (!len || end <= start)
+		return vfn_fail(EINVAL, "%s: a buffer of %zu bytes at %p is empty or wraps",
+				nvme_name(ctrl), len, buf);
+
+	if (!stays_mapped(ctx, buf, len)) {
+		if (iommu_map_vaddr(ctx, (void *)start, end - start, &iova, IOMMU_MAP_EPHEMERAL))
+			return -1;
+		rq->mapped = (void *)start;
+	}
+
+	return nvme_rq_mapv_prp(ctrl, rq, cmd, &piece, 1);
+}
+
+static int execute(struct nvme_ctrl *ctrl, struct nvme_rq *rq, union nvme_cmd *sqe, void *buf,
+		   size_t len, struct nvme_cqe *cqe_copy)
+{
+	struct nvme_cq *cq = rq->sq->cq;
+	struct nvme_cqe cqe;
+
+	if (buf && map_data(ctrl, rq, sqe, buf, len))
+		return -1;
+
+	/* a second completion of an earlier command would pass for ours */
+	while (take(cq, rq, &cqe))
+		log_error("%s: dropped a second completion of command %u", nvme_name(ctrl),
+			  cqe.cid);
+
+	nvme_rq_exec(rq, sqe);
+
+	if (wait_for(cq, rq, &cqe))
+		return -1;
+
+	if (cqe_copy)
+		*cqe_copy = cqe;
+
+	return nvme_set_errno_from_cqe(&cqe);
+}
+
+int nvme_sync(struct nvme_ctrl *ctrl, struct nvme_sq *sq, union nvme_cmd *sqe, void *buf,
+	      size_t len, struct nvme_cqe *cqe_copy)
+{
+	struct nvme_rq *rq;
+	int ret, saved;
+
+	if (!sq || !sq->qsize)
+		return vfn_fail(ENODEV, "%s: there is no such queue", nvme_name(ctrl));
+
+	rq = nvme_rq_acquire_atomic(sq);
+	if (!rq)
+		return vfn_fail(EBUSY, "%s: all %d requests of queue %d are in use",
+				nvme_name(ctrl), sq->qsize - 1, sq->id);
+
+	ret = execute(ctrl, rq, sqe, buf, len, cqe_copy);
+	saved = errno;
+
+	/* what timed out keeps its mapping until it completes */
+	if (rq->state == VFN_NVME_RQ_OK)
+		nvme_rq_unmap(rq);
+	nvme_rq_release_atomic(rq);
+
+	errno = saved;
+
+	return ret;
+}
+
+int nvme_admin(struct nvme_ctrl *ctrl, union nvme_cmd *sqe, void *buf, size_t len,
+	       struct nvme_cqe *cqe_copy)
+{
+	return nvme_sync(ctrl, ctrl->adminq.sq, sqe, buf, len, cqe_copy);
+}
+
+int nvme_aer(struct nvme_ctrl *ctrl, void *opaque)
+{
+	union nvme_cmd cmd = { .opcode = ADMIN_ASYNC_EVENT };
+	struct nvme_sq *sq = ctrl->adminq.sq;
+	struct nvme_rq *rq;
+
+	if (!sq)
+		return vfn_fail(ENODEV, "%s is not up: call nvme_init()", nvme_name(ctrl));
+
+	rq = nvme_rq_acquire_atomic(sq);
+	if (!rq)
+		return vfn_fail(EBUSY, "%s: all requests of the admin queue are in use",
+				nvme_name(ctrl));
+
+	rq->opaque = opaque;
+	cmd.cid = rq->cid | NVME_CID_AER;
+	nvme_sq_exec(sq, &cmd);
+
+	return 0;
+}

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/* What the nvme layer's files share: registers, waiting, and each other's functions. */
+#ifndef VFN_SRC_NVME_NVME_H
+#define VFN_SRC_NVME_NVME_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <vfn/nvme.h>
+
+/* Controller properties (Base Specification 2.0, section 3.1.3). */
+enum nvme_register {
+	NVME_REG_CAP = 0x00,
+	NVME_REG_CC = 0x14,
+	NVME_REG_CSTS = 0x1c,
+	NVME_REG_AQA = 0x24,
+	NVME_REG_ASQ = 0x28,
+	NVME_REG_ACQ = 0x30,
+	NVME_REG_CRTO = 0x68,
+	NVME_REG_DOORBELLS = 0x1000,
+};
+
+/* CAP */
+#define CAP_MQES(cap) ((unsigned int)((cap) & 0xffff))
+#define CAP_TO(cap) ((unsigned int)((cap) >> 24 & 0xff))
+#define CAP_DSTRD(cap) ((unsigned int)((cap) >> 32 & 0xf))
+#define CAP_CSS_NVM(cap) ((cap) >> 37 & 1)
+#define CAP_CSS_IOCS(cap) ((cap) >> 43 & 1)
+#define CAP_CSS_ADMIN(cap) ((cap) >> 44 & 1)
+#define CAP_MPSMIN(cap) ((unsigned int)((cap) >> 48 & 0xf))
+#define CAP_MPSMAX(cap) ((unsigned int)((cap) >> 52 & 0xf))
+#define CAP_CRMS_CRWMS(cap) ((cap) >> 59 & 1)
+
+/* CC */
+#define CC_EN 0x1u
+#define CC_CSS_SHIFT 4
+#define CC_CSS_NVM 0u
+#define CC_CSS_IOCS 6u
+#define CC_CSS_ADMIN 7u
+#define CC_MPS_SHIFT 7
+#define CC_SHN_MASK (3u << 14)
+#define CC_SHN_NORMAL (1u << 14)
+#define CC_IOSQES_SHIFT 16
+#define CC_IOCQES_SHIFT 20
+
+/* CSTS */
+#define CSTS_RDY 0x1u
+#define CSTS_CFS 0x2u
+#define CSTS_SHST_MASK (3u << 2)
+#define CSTS_SHST_COMPLETE (2u << 2)
+
+/* Opcodes and identifiers of what the library itself sends. */
+enum {
+	ADMIN_DELETE_SQ = 0x00,
+	ADMIN_CREATE_SQ = 0x01,
+	ADMIN_DELETE_CQ = 0x04,
+	ADMIN_CREATE_CQ = 0x05,
+	ADMIN_IDENTIFY = 0x06,
+	ADMIN_SET_FEATURES = 0x09,
+	ADMIN_ASYNC_EVENT = 0x0c,
+	ADMIN_DBBUF_CONFIG = 0x7c,
+
+	FEATURE_NUM_QUEUES = 0x07,
+
+	IDENTIFY_CTRL = 0x01,
+	IDENTIFY_SIZE = 4096,
+};
+
+/* Entries of the admin queues: commands fill a page of 4 KiB. */
+#define ADMINQ_SIZE 64
+#define ADMINQ_SIZE_MAX 4096
+
+static inline uint32_t nvme_read32(struct nvme_ctrl *ctrl, enum nvme_register reg)
+{
+	return le32_to_cpu(mmio_read32((char *)ctrl->regs + reg));
+}
+
+static inline void nvme_write32(struct nvme_ctrl *ctrl, enum nvme_register reg, uint32_t v)
+{
+	mmio_write32((char *)ctrl->regs + reg, cpu_to_le32(v));
+}
+
+static inline const char *nvme_name(struct nvme_ctrl *ctrl)
+{
+	return ctrl->pci.bdf ? ctrl->pci.bdf : "closed controller";
+}
+
+/*
+ * wait.c: a loop that waits for the controller looks like this, so that
+ * whatever happened before the limit is seen:
+ *
+ *	nvme_wait_start(&wait, ctrl, ns);
+ *	do {
+ *		over = nvme_wait_step(&wait);
+ *		if (what is waited for has happened)
+ *			return 0;
+ *	} while (!over);
+ *	return -1;
+ *
+ * A step spins at first and sleeps later; it returns -1 with errno ETIMEDOUT
+ * when the time is up, or ENODEV when the controller has failed or is gone.
+ */
+struct nvme_wait {
+	struct nvme_ctrl *ctrl;
+	uint64_t start;
+	uint64_t deadline;
+	uint64_t next_look;
+	uint64_t nap;
+};
+
+#define NVME_WAIT_FOREVER UINT64_MAX
+
+void nvme_wait_start(struct nvme_wait *wait, struct nvme_ctrl *ctrl, uint64_t ns);
+int nvme_wait_step(struct nvme_wait *wait);
+
+/* The limit for calls that have none of their own, in nanoseconds. */
+uint64_t nvme_timeout_ns(struct nvme_ctrl *ctrl);
+/* A time limit of a caller's in nanoseconds; @ts NULL gives @otherwise. */
+uint64_t nvme_timespec_ns(const struct timespec *ts, uint64_t otherwise);
+
+/* dbbuf.c: shadow doorbells for the queues configured from now on, if that works out. */
+int nvme_setup_dbbuf(struct nvme_ctrl *ctrl);
+void nvme_attach_dbbuf(struct nvme_ctrl *ctrl, int index, struct nvme_dbbuf *dbbuf);
+
+/* queue.c: free the host side of all queues. */
+void nvme_discard_queues(struct nvme_ctrl *ctrl);
+
+/* rq.c: what a request still has mapped. */
+void nvme_rq_unmap(struct nvme_rq *rq);
+
+/* registry.c: forget a controller that closes. */
+void nvme_forget_ctrl(struct nvme_ctrl *ctrl);
+
+#endif /* VFN_SRC_NVME_NVME_H */

@@ -1,0 +1,472 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
+/* Queues: their memory, their doorbells, and telling the controller of them. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <vfn/support/align.h>
+
+#include "nvme/nvme.h"
+#include "support/error.h"
+
+/* Submission queue @qid has doorbell 2 * qid, its completion queue the next one. */
+static int find_doorbell(struct nvme_ctrl *ctrl, int index, void **doorbell)
+{
+	size_t stride = (size_t)4 << CAP_DSTRD(ctrl->priv.cap);
+	size_t offset = NVME_REG_DOORBELLS + (size_t)index * stride;
+
+	if (offset + sizeof(leint32_t) > ctrl->priv.bar_len)
+		return vfn_fail(EINVAL,
+				"%s: the doorbell of queue %d lies at 0x%zx, beyond the 0x%zx bytes of BAR 0",
+				nvme_name(ctrl), index / 2, offset, ctrl->priv.bar_len);
+
+	*doorbell = (char *)ctrl->regs + offset;
+
+	return 0;
+}
+
+static int check_queue(struct nvme_ctrl *ctrl, int qid, int nqueues, int qsize)
+{
+	int max = qid == NVME_AQ ? ADMINQ_SIZE_MAX : ctrl->config.mqes + 1;
+
+	if (!ctrl->regs)
+		return vfn_fail(ENODEV, "the controller is closed");
+
+	if (qid < 0 || qid >= nqueues)
+		return vfn_fail(EINVAL, "%s: queue identifier %d is not within 0 to %d",
+				nvme_name(ctrl), qid, nqueues - 1);
+
+	if (qsize < 2 || qsize > max)
+		return vfn_fail(EINVAL, "%s: queue size %d is not within 2 to %d",
+				nvme_name(ctrl), qsize, max);
+
+	return 0;
+}
+
+/* Allocate the entries, or take the caller's memory. */
+static int get_memory(struct nvme_ctrl *ctrl, struct iommu_dmabuf *mem, size_t len,
+		      const struct iommu_dmabuf *given, uint32_t *flags)
+{
+	if (!given)
+		return iommu_get_dmabuf(__iommu_ctx(ctrl), mem, len, 0);
+
+	if (!given->vaddr || given->len < 0 || (size_t)given->len < len ||
+	    !ALIGNED(given->iova, __mps_to_pagesize(ctrl->config.mps)))
+		return vfn_fail(EINVAL,
+				"%s: the queue needs %zu bytes of memory that start on a page, not %zd at 0x%llx",
+				nvme_name(ctrl), len, given->len, (unsigned long long)given->iova);
+
+	*mem = *given;
+	*flags |= NVME_Q_MEM_PREALLOCATED;
+
+	return 0;
+}
+
+static void put_memory(struct iommu_dmabuf *mem, uint32_t flags)
+{
+	if (!(flags & NVME_Q_MEM_PREALLOCATED))
+		iommu_put_dmabuf(mem);
+}
+
+/* ---- host side ---- */
+
+int nvme_configure_cq_mem(struct nvme_ctrl *ctrl, int qid, int qsize, int vector,
+			  struct iommu_dmabuf *mem)
+{
+	struct nvme_cq cq = {
+		.qsize = qsize,
+		.id = qid,
+		.vector = vector,
+		.entry_size = 1 << NVME_CQES,
+		.ctrl = ctrl,
+	};
+
+	if (check_queue(ctrl, qid, ctrl->priv.ncq, qsize))
+		return -1;
+	if (ctrl->cq[qid].qsize)
+		return vfn_fail(EEXIST, "%s: completion queue %d exists already", nvme_name(ctrl),
+				qid);
+	if (vector < -1 || (vector >= 0 && (unsigned int)vector >= ctrl->pci.dev.irq_info.count))
+		return vfn_fail(EINVAL, "%s: vector %d is not among the %u of the device, nor -1",
+				nvme_name(ctrl), vector, ctrl->pci.dev.irq_info.count);
+
+	if (find_doorbell(ctrl, 2 * qid + 1, &cq.doorbell) ||
+	    get_memory(ctrl, &cq.mem, (size_t)qsize << NVME_CQES, mem, &cq.flags))
+		return -1;
+
+	/* stale phase tags would look like completions */
+	if (mem)
+		memset(cq.mem.vaddr, 0, (size_t)qsize << NVME_CQES);
+
+	nvme_attach_dbbuf(ctrl, 2 * qid + 1, &cq.dbbuf);
+	ctrl->cq[qid] = cq;
+
+	return 0;
+}
+
+int nvme_configure_cq(struct nvme_ctrl *ctrl, int qid, int qsize, int vector)
+{
+	return nvme_configure_cq_mem(ctrl, qid, qsize, vector, NULL);
+}
+
+static int make_requests(struct nvme_ctrl *ctrl, struct nvme_sq *sq)
+{
+	size_t pagesize = __mps_to_pagesize(ctrl->config.mps), n = (size_t)sq->qsize - 1;
+
+	sq->rqs = vfn_zalloc(n * sizeof(*sq->rqs));
+	if (!sq->rqs)
+		return -1;
+
+	if (iommu_get_dmabuf(__iommu_ctx(ctrl), &sq->pages, n * pagesize, 0)) {
+		int saved = errno;
+
+		free(sq->rqs);
+		errno = saved;
+		return -1;
+	}
+
+	/* the stack hands out low identifiers first */
+	while (n--) {
+		struct nvme_rq *rq = &sq->rqs[n];
+
+		rq->cid = (uint16_t)n;
+		rq->page.vaddr = (char *)sq->pages.vaddr + n * pagesize;
+		rq->page.iova = sq->pages.iova + n * pagesize;
+		rq->rq_next = sq->rq_top;
+		sq->rq_top = rq;
+	}
+
+	return 0;
+}
+
+int nvme_configure_sq_mem(struct nvme_ctrl *ctrl, int qid, int qsize, struct nvme_cq *cq,
+			  unsigned long flags, struct iommu_dmabuf *mem)
+{
+	struct nvme_sq sq = {
+		.cq = cq,
+		.qsize = qsize,
+		.id = qid,
+		.entry_size = 1 << NVME_SQES,
+	};
+
+	if (check_queue(ctrl, qid, ctrl->priv.nsq, qsize))
+		return -1;
+	if (ctrl->sq[qid].qsize)
+		return vfn_fail(EEXIST, "%s: submission queue %d exists already", nvme_name(ctrl),
+				qid);
+	if (!cq || !cq->qsize || flags)
+		return vfn_fail(EINVAL,
+				"%s: submission queue %d needs a configured completion queue, and no flags",
+				nvme_name(ctrl), qid);
+
+	if (find_doorbell(ctrl, 2 * qid, &sq.doorbell) ||
+	    get_memory(ctrl, &sq.mem, (size_t)qsize << NVME_SQES, mem, &sq.flags))
+		return -1;
+
+	if (make_requests(ctrl, &sq)) {
+		int saved = errno;
+
+		put_memory(&sq.mem, sq.flags);
+		errno = saved;
+		return -1;
+	}
+
+	nvme_attach_dbbuf(ctrl, 2 * qid, &sq.dbbuf);
+	ctrl->sq[qid] = sq;
+
+	/* only now has the queue an address that lasts */
+	for (int i = 0; i < qsize - 1; i++)
+		ctrl->sq[qid].rqs[i].sq = &ctrl->sq[qid];
+
+	return 0;
+}
+
+int nvme_configure_sq(struct nvme_ctrl *ctrl, int qid, int qsize, struct nvme_cq *cq,
+		      unsigned long flags)
+{
+	return nvme_configure_sq_mem(ctrl, qid, qsize, cq, flags, NULL);
+}
+
+static int adminq_size(const struct iommu_dmabuf *mem, unsigned int shift, int *size)
+{
+	ssize_t entries;
+
+	*size = ADMINQ_SIZE;
+	if (!mem)
+		return 0;
+
+	entries = mem->len >> shift;
+	if (entries < 2)
+		return vfn_fail(EINVAL, "%zd bytes are too few for an admin queue", mem->len);
+
+	*size = entries < ADMINQ_SIZE_MAX ? (int)entries : ADMINQ_SIZE_MAX;
+
+	return 0;
+}
+
+int nvme_configure_adminq_mem(struct nvme_ctrl *ctrl, unsigned long sq_flags,
+			      struct iommu_dmabuf *cq_mem, struct iommu_dmabuf *sq_mem)
+{
+	int cq_size, sq_size;
+
+	if (adminq_size(cq_mem, NVME_CQES, &cq_size) || adminq_size(sq_mem, NVME_SQES, &sq_size))
+		return -1;
+
+	/* every command that is outstanding must find room for its completion */
+	if (sq_size > cq_size)
+		sq_size = cq_size;
+
+	if (nvme_configure_cq_mem(ctrl, NVME_AQ, cq_size,
+				  ctrl->pci.dev.irq_info.count ? 0 : -1, cq_mem))
+		return -1;
+
+	if (nvme_configure_sq_mem(ctrl, NVME_AQ, sq_size, &ctrl->cq[NVME_AQ], sq_flags, sq_mem)) {
+		int saved = errno;
+
+		nvme_discard_cq(ctrl, &ctrl->cq[NVME_AQ]);
+		errno = saved;
+		return -1;
+	}
+
+	ctrl->adminq.cq = &ctrl->cq[NVME_AQ];
+	ctrl->adminq.sq = &ctrl->sq[NVME_AQ];
+
+	nvme_write32(ctrl, NVME_REG_AQA, (uint32_t)(cq_size - 1) << 16 | (uint32_t)(sq_size - 1));
+	mmio_lh_write64((char *)ctrl->regs + NVME_REG_ASQ, cpu_to_le64(ctrl->adminq.sq->mem.iova));
+	mmio_lh_write64((char *)ctrl->regs + NVME_REG_ACQ, cpu_to_le64(ctrl->adminq.cq->mem.iova));
+
+	return 0;
+}
+
+int nvme_configure_adminq(struct nvme_ctrl *ctrl, unsigned long sq_flags)
+{
+	return nvme_configure_adminq_mem(ctrl, sq_flags, NULL, NULL);
+}
+
+void nvme_discard_cq(struct nvme_ctrl *ctrl, struct nvme_cq *cq)
+{
+	(void)ctrl;
+
+	if (!cq->qsize)
+		return;
+
+	put_memory(&cq->mem, cq->flags);
+	memset(cq, 0, sizeof(*cq));
+}
+
+void nvme_discard_sq(struct nvme_ctrl *ctrl, struct nvme_sq *sq)
+{
+	(void)ctrl;
+
+	if (!sq->qsize)
+		return;
+
+	for (int i = 0; i < sq->qsize - 1; i++)
+		nvme_rq_unmap(&sq->rqs[i]);
+
+	put_memory(&sq->mem, sq->flags);
+	iommu_put_dmabuf(&sq->pages);
+	free(sq->rqs);
+	memset(sq, 0, sizeof(*sq));
+}
+
+void nvme_discard_queues(struct nvme_ctrl *ctrl)
+{
+	for (int i = 0; i < ctrl->priv.nsq; i++)
+		nvme_discard_sq(ctrl, &ctrl->sq[i]);
+	for (int i = 0; i < ctrl->priv.ncq; i++)
+		nvme_discard_cq(ctrl, &ctrl->cq[i]);
+
+	free(ctrl->sq);
+	free(ctrl->cq);
+	ctrl->sq = NULL;
+	ctrl->cq = NULL;
+	ctrl->priv.nsq = 0;
+	ctrl->priv.ncq = 0;
+	memset(&ctrl->adminq, 0, sizeof(ctrl->adminq));
+}
+
+/* ---- both sides ---- */
+
+static int check_io_queue(struct nvme_ctrl *ctrl, int qid, int granted)
+{
+	if (!ctrl->adminq.sq)
+		return vfn_fail(ENODEV, "%s is not up: call nvme_init()", nvme_name(ctrl));
+
+	if (qid < 1 || qid > granted + 1)
+		return vfn_fail(EINVAL, "%s: I/O queue identifier %d is not within 1 to %d",
+				nvme_name(ctrl), qid, granted + 1);
+
+	return 0;
+}
+
+int nvme_create_iocq(struct nvme_ctrl *ctrl, int qid, int qsize, int vector)
+{
+	union nvme_cmd cmd;
+	struct nvme_cq *cq;
+
+	if (check_io_queue(ctrl, qid, ctrl->config.ncqa) ||
+	    nvme_configure_cq(ctrl, qid, qsize, vector))
+		return -1;
+
+	cq = &ctrl->cq[qid];
+	cmd.create_cq = (struct nvme_cmd_create_cq){
+		.opcode = ADMIN_CREATE_CQ,
+		.prp1 = cpu_to_le64(cq->mem.iova),
+		.qid = cpu_to_le16((uint16_t)qid),
+		.qsize = cpu_to_le16((uint16_t)(qsize - 1)),
+		.qflags = cpu_to_le16(vector < 0 ? NVME_Q_PC : NVME_Q_PC | NVME_CQ_IEN),
+		.iv = cpu_to_le16(vector < 0 ? 0 : (uint16_t)vector),
+	};
+
+	if (nvme_admin(ctrl, &cmd, NULL, 0, NULL)) {
+		int saved = errno;
+
+		nvme_discard_cq(ctrl, cq);
+		errno = saved;
+		return -1;
+	}
+
+	cq->flags |= VFN_NVME_Q_CREATED;
+
+	return 0;
+}
+
+int nvme_create_iosq(struct nvme_ctrl *ctrl, int qid, int qsize, struct nvme_cq *cq,
+		     unsigned long flags)
+{
+	union nvme_cmd cmd;
+	struct nvme_sq *sq;
+
+	if (check_io_queue(ctrl, qid, ctrl->config.nsqa) ||
+	    nvme_configure_sq(ctrl, qid, qsize, cq, flags))
+		return -1;
+
+	sq = &ctrl->sq[qid];
+	cmd.create_sq = (struct nvme_cmd_create_sq){
+		.opcode = ADMIN_CREATE_SQ,
+		.prp1 = cpu_to_le64(sq->mem.iova),
+		.qid = cpu_to_le16((uint16_t)qid),
+		.qsize = cpu_to_le16((uint16_t)(qsize - 1)),
+		.qflags = cpu_to_le16(NVME_Q_PC),
+		.cqid = cpu_to_le16((uint16_t)cq->id),
+	};
+
+	if (nvme_admin(ctrl, &cmd, NULL, 0, NULL)) {
+		int saved = errno;
+
+		nvme_discard_sq(ctrl, sq);
+		errno = saved;
+		return -1;
+	}
+
+	sq->flags |= VFN_NVME_Q_CREATED;
+
+	return 0;
+}
+
+int nvme_create_ioqpair(struct nvme_ctrl *ctrl, int qid, int qsize, int vector,
+			unsigned long flags)
+{
+	if (nvme_create_iocq(ctrl, qid, qsize, vector))
+		return -1;
+
+	if (nvme_create_iosq(ctrl, qid, qsize, &ctrl->cq[qid], flags)) {
+		int saved = errno;
+
+		(void)nvme_delete_iocq(ctrl, qid);
+		errno = saved;
+		return -1;
+	}
+
+	return 0;
+}
+
+static int delete_queue(struct nvme_ctrl *ctrl, uint8_t opcode, int qid)
+{
+	union nvme_cmd cmd;
+
+	cmd.delete_q = (struct nvme_cmd_delete_q){
+		.opcode = opcode,
+		.qid = cpu_to_le16((uint16_t)qid),
+	};
+
+	return nvme_admin(ctrl, &cmd, NULL, 0, NULL);
+}
+
+/* The controller lets go of the queue's memory before we do. */
+int nvme_delete_iosq(struct nvme_ctrl *ctrl, int qid)
+{
+	if (qid < 1 || qid >= ctrl->priv.nsq || !ctrl->sq[qid].qsize)
+		return vfn_fail(ENOENT, "%s: there is no I/O submission queue %d", nvme_name(ctrl),
+				qid);
+
+	if (delete_queue(ctrl, ADMIN_DELETE_SQ, qid))
+		return -1;
+
+	nvme_discard_sq(ctrl, &ctrl->sq[qid]);
+
+	return 0;
+}
+
+int nvme_delete_iocq(struct nvme_ctrl *ctrl, int qid)
+{
+	if (qid < 1 || qid >= ctrl->priv.ncq || !ctrl->cq[qid].qsize)
+		return vfn_fail(ENOENT, "%s: there is no I/O completion queue %d", nvme_name(ctrl),
+				qid);
+
+	if (delete_queue(ctrl, ADMIN_DELETE_CQ, qid))
+		return -1;
+
+	nvme_discard_cq(ctrl, &ctrl->cq[qid]);
+
+	return 0;
+}
+
+int nvme_delete_ioqpair(struct nvme_ctrl *ctrl, int qid)
+{
+	if (nvme_delete_iosq(ctrl, qid))
+		return -1;
+
+	return nvme_delete_iocq(ctrl, qid);
+}
+
+/* ---- completions ---- */
+
+int nvme_cq_wait_cqes(struct nvme_cq *cq, struct nvme_cqe *cqes, int n, struct timespec *ts)
+{
+	struct nvme_wait wait;
+	int done = 0, over;
+
+	if (n <= 0)
+		return 0;
+
+	nvme_wait_start(&wait, cq->ctrl, nvme_timespec_ns(ts, NVME_WAIT_FOREVER));
+
+	do {
+		struct nvme_cqe *cqe;
+
+		over = nvme_wait_step(&wait);
+
+		while (done < n && (cqe = nvme_cq_get_cqe(cq))) {
+			if (cqes)
+				cqes[done] = *cqe;
+			done++;
+		}
+
+		/* the controller needs room for the rest */
+		if (done < n && cq->head != cq->phead)
+			nvme_cq_update_head(cq);
+	} while (done < n && !over);
+
+	return done;
+}
+
+void nvme_cq_get_cqes(struct nvme_cq *cq, struct nvme_cqe *cqes, int n)
+{
+	int done = nvme_cq_wait_cqes(cq, cqes, n, NULL);
+
+	/* the controller is lost: what is missing must not look like success */
+	if (cqes && done < n)
+		memset(&cqes[done], 0xff, (size_t)(n - done) * sizeof(*cqes));
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/* What the vfio layer's files share. */
+#ifndef VFN_SRC_VFIO_DEVICE_H
+#define VFN_SRC_VFIO_DEVICE_H
+
+#include <vfn/vfio.h>
+
+/* device.c: ask the kernel of the open descriptor; @name goes into messages. */
+int vfio_read_device_info(struct vfio_device *dev, const char *name);
+int vfio_read_region_info(struct vfio_device *dev, const char *name, unsigned int index,
+			  struct vfio_region_info *info);
+
+/* irq.c: take the kind of interrupt with this VFIO index; -1 with errno ENOTSUP if there is none. */
+int vfio_use_irq(struct vfio_device *dev, unsigned int index);
+
+#endif /* VFN_SRC_VFIO_DEVICE_H */
