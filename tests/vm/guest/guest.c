@@ -5,7 +5,6 @@
 #include <ctype.h>
 #include <fcntl.h>
 #include <glob.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -122,37 +121,37 @@ void guest_read(struct nvme_ctrl *ctrl, int qid, const struct guest_ns *ns, uint
 	assert_vfn(guest_try(ctrl, qid, guest_rw(NVME_IO_READ, ns, slba, len), mem, len, NULL) == 0);
 }
 
-/* The block device that the kernel's driver made for a namespace of controller "b"; its number need not be the NSID. */
-static int open_kernel_block(const struct guest_ns *ns)
+int guest_kernel_open(const char *name, uint32_t nsid, int flags)
 {
-	char path[PATH_MAX];
+	char path[256];
 	int fd = -1;
 	glob_t found;
 	size_t i;
 
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/nvme/nvme*/nvme*n*/nsid", guest_bdf("b"));
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/nvme/nvme*/nvme*n*/nsid", guest_bdf(name));
 	if (glob(path, 0, NULL, &found))
 		fail_msg("no %s", path);
 
+	/* a block device's number need not be the NSID */
 	for (i = 0; i < found.gl_pathc && fd < 0; i++) {
 		FILE *file = fopen(found.gl_pathv[i], "r");
-		unsigned int nsid;
+		unsigned int number;
 
-		if (!file || fscanf(file, "%u", &nsid) != 1)
+		if (!file || fscanf(file, "%u", &number) != 1)
 			fail_msg("cannot read %s", found.gl_pathv[i]);
 		fclose(file);
-		if (nsid != ns->nsid)
+		if (number != nsid)
 			continue;
 
 		*strrchr(found.gl_pathv[i], '/') = '\0';
 		snprintf(path, sizeof(path), "/dev/%s", strrchr(found.gl_pathv[i], '/') + 1);
-		fd = open(path, O_RDONLY | O_DIRECT | O_CLOEXEC);
+		fd = open(path, O_RDONLY | O_CLOEXEC | flags);
 		if (fd < 0)
 			fail_msg("cannot open %s: %s", path, strerror(errno));
 	}
 	globfree(&found);
 	if (fd < 0)
-		fail_msg("the kernel has no namespace %u", ns->nsid);
+		fail_msg("the kernel has no namespace %u of %s", nsid, name);
 
 	return fd;
 }
@@ -161,7 +160,7 @@ void guest_kernel_check(const struct guest_ns *ns, uint64_t slba, size_t len, ui
 {
 	size_t room = ALIGN_UP(len, 4096UL);
 	void *mem = guest_alloc(room);
-	int fd = open_kernel_block(ns);
+	int fd = guest_kernel_open("b", ns->nsid, O_DIRECT);
 	ssize_t got;
 
 	got = pread(fd, mem, len, (off_t)(slba * ns->block));

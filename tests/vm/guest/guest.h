@@ -56,6 +56,9 @@ void guest_read(struct nvme_ctrl *ctrl, int qid, const struct guest_ns *ns, uint
 /* The same data as the kernel's driver of controller "b" reads it, past the page cache. */
 void guest_kernel_check(const struct guest_ns *ns, uint64_t slba, size_t len, uint64_t seed);
 
+/* Open the kernel's block device for a namespace of a controller, with these flags besides O_RDONLY and O_CLOEXEC. */
+int guest_kernel_open(const char *name, uint32_t nsid, int flags);
+
 /* Identify Controller data, 4096 bytes. */
 void guest_identify(struct nvme_ctrl *ctrl, void *data);
 
