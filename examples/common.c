@@ -16,7 +16,8 @@
 #define MAX_OPTIONS 16
 #define LONG_OPTION 0x100
 
-__attribute__((format(printf, 1, 0)))
+static void complain(const char *fmt, va_list ap) __attribute__((format(printf, 1, 0)));
+
 static void complain(const char *fmt, va_list ap)
 {
 	fflush(stdout);
@@ -140,7 +141,8 @@ static void take_option(const struct option_spec *o, const char *text)
 		parse_number(o, text, o->size ? o->size : o->number);
 }
 
-const char *parse_options(int argc, char **argv, const char *about, const struct option_spec *options)
+const char *parse_options(int argc, char **argv, const char *about,
+			  const struct option_spec *options)
 {
 	static char bdf[VFN_PCI_BDF_LEN];
 	struct option long_options[MAX_OPTIONS + 3] = {
@@ -155,10 +157,13 @@ const char *parse_options(int argc, char **argv, const char *about, const struct
 		const struct option_spec *o = &options[n];
 
 		long_options[n + 2] = (struct option) {
-			o->name, o->flag ? no_argument : required_argument, NULL, LONG_OPTION + n,
+			.name = o->name,
+			.has_arg = o->flag ? no_argument : required_argument,
+			.val = LONG_OPTION + n,
 		};
 		if (o->letter)
-			snprintf(letters + strlen(letters), 3, "%c%s", o->letter, o->flag ? "" : ":");
+			snprintf(letters + strlen(letters), 3, "%c%s", o->letter,
+				 o->flag ? "" : ":");
 	}
 
 	while ((c = getopt_long(argc, argv, letters, long_options, NULL)) != -1) {
@@ -172,7 +177,8 @@ const char *parse_options(int argc, char **argv, const char *about, const struct
 		}
 		if (c == 'd') {
 			if (vfn_pci_parse_bdf(optarg, bdf))
-				usage_error("--device: '%s' is not a PCI address, [DDDD:]BB:DD.F", optarg);
+				usage_error("--device: '%s' is not a PCI address, [DDDD:]BB:DD.F",
+					    optarg);
 			continue;
 		}
 
@@ -225,7 +231,7 @@ static void identify(struct nvme_ctrl *ctrl, uint8_t cns, uint32_t nsid, void *d
 	die_vfn("identify (cns %u, nsid %u)", cns, nsid);
 }
 
-void get_namespace(struct nvme_ctrl *ctrl, uint32_t nsid, struct namespace *ns)
+void get_namespace(struct nvme_ctrl *ctrl, uint32_t nsid, struct nvm_namespace *ns)
 {
 	size_t page = __mps_to_pagesize(ctrl->config.mps);
 	uint64_t cap = le64_to_cpu(mmio_read64(ctrl->regs + NVME_REG_CAP));
@@ -249,7 +255,8 @@ void get_namespace(struct nvme_ctrl *ctrl, uint32_t nsid, struct namespace *ns)
 	/* bits 6:5 extend the index beyond 16 formats */
 	format = (id_ns->flbas & 0xf) | (id_ns->flbas >> 5 & 3) << 4;
 	if (id_ns->lbaf[format].ds < 9 || id_ns->lbaf[format].ds > 16)
-		die("namespace %u: blocks of 2^%u bytes make no sense", nsid, id_ns->lbaf[format].ds);
+		die("namespace %u: blocks of 2^%u bytes make no sense", nsid,
+		    id_ns->lbaf[format].ds);
 	if (le16_to_cpu(id_ns->lbaf[format].ms))
 		die("namespace %u has metadata, for which this example has no use", nsid);
 	ns->block_size = 1U << id_ns->lbaf[format].ds;

@@ -14,23 +14,24 @@
  * goes; what is there before is the default. A table ends with an empty entry.
  */
 struct option_spec {
-	char letter;			/* 0 for an option that has a long form only */
+	char letter; /* 0 for an option that has a long form only */
 	const char *name;
-	const char *arg;		/* what the help calls the argument */
+	const char *arg; /* what the help calls the argument */
 	const char *help;
 	bool *flag;
-	uint64_t *number;		/* decimal, or hexadecimal after 0x */
-	uint64_t *size;			/* the same, with an optional K, M, G or T (powers of 1024) */
+	uint64_t *number; /* decimal, or hexadecimal after 0x */
+	uint64_t *size;	  /* the same, with an optional K, M, G or T (powers of 1024) */
 	const char **text;
-	uint64_t min, max;		/* of a number or size, both included */
-	bool replaces_bdf;		/* makes -d unnecessary */
+	uint64_t min, max; /* of a number or size, both included */
+	bool replaces_bdf; /* makes -d unnecessary */
 };
 
 /*
- * Returns the normalised address of -d, or NULL where an option that replaces it was given. Ends the program
- * after -h (status 0) and after a mistake, whose text it quotes (status 2).
+ * Returns the normalised address of -d, or NULL where an option that replaces it was given. Ends
+ * the program after -h (status 0) and after a mistake, whose text it quotes (status 2).
  */
-const char *parse_options(int argc, char **argv, const char *about, const struct option_spec *options);
+const char *parse_options(int argc, char **argv, const char *about,
+			  const struct option_spec *options);
 
 /* Say what was wrong with the options; status 2. */
 void usage_error(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
@@ -49,13 +50,13 @@ void die_status(const struct nvme_cqe *cqe, const char *fmt, ...)
 const char *size_text(uint64_t bytes);
 
 /* A namespace, and the most that one command may transfer. */
-struct namespace {
+struct nvm_namespace {
 	uint32_t nsid;
 	uint32_t block_size;
 	uint64_t blocks;
 	uint64_t max_transfer;
 };
 
-void get_namespace(struct nvme_ctrl *ctrl, uint32_t nsid, struct namespace *ns);
+void get_namespace(struct nvme_ctrl *ctrl, uint32_t nsid, struct nvm_namespace *ns);
 
 #endif /* EXAMPLES_COMMON_H */

@@ -85,12 +85,14 @@ int main(int argc, char **argv)
 	const char *irq = NULL;
 	uint64_t count = 8, fired = 0;
 	const struct option_spec options[] = {
-		{ 't', "irq", "KIND", "intx, msi or msix (default: the best there is)", .text = &irq },
-		{ 'n', "count", "N", "commands, one after the other (default 8)",
-		  .number = &count, .min = 1, .max = 1000000 },
-		{}
+		{ 't', "irq", "KIND", "intx, msi or msix (default: the best there is)",
+		  .text = &irq },
+		{ 'n', "count", "N", "commands, one after the other (default 8)", .number = &count,
+		  .min = 1, .max = 1000000 },
+		{},
 	};
-	const char *bdf = parse_options(argc, argv, "Identify a controller, told by interrupt.", options);
+	const char *bdf =
+		parse_options(argc, argv, "Identify a controller, told by interrupt.", options);
 	enum vfn_irq_type type = VFN_IRQ_MSIX;
 	struct iommu_dmabuf buffer = {};
 	struct nvme_ctrl ctrl = {};
@@ -141,7 +143,8 @@ int main(int argc, char **argv)
 	}
 
 	printf("vid 0x%04x\n", le16_to_cpu(((struct nvme_id_ctrl *)buffer.vaddr)->vid));
-	printf("%" PRIu64 " commands, %" PRIu64 " interrupts by %s\n", count, fired, irq_name(&ctrl));
+	printf("%" PRIu64 " commands, %" PRIu64 " interrupts by %s\n", count, fired,
+	       irq_name(&ctrl));
 
 	if (vfio_disable_irq(&ctrl.pci.dev))
 		die_vfn("cannot switch interrupts off");

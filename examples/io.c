@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Write a pattern to a namespace, read it back, and compare; or check it on a kernel block device. */
+/* Write a pattern to a namespace, read it back, compare; or check it on a kernel block device. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -47,8 +47,8 @@ static void check(const void *buf, size_t len, uint64_t seed, uint64_t offset)
 	    le64_to_cpu(found), le64_to_cpu(pattern_word(seed, bad)));
 }
 
-static void submit(struct nvme_ctrl *ctrl, const struct namespace *ns, struct nvme_rq *rq, iova_t iova,
-		   bool write)
+static void submit(struct nvme_ctrl *ctrl, const struct nvm_namespace *ns, struct nvme_rq *rq,
+		   iova_t iova, bool write)
 {
 	struct slot *slot = rq->opaque;
 	union nvme_cmd cmd = {
@@ -89,7 +89,7 @@ static struct nvme_rq *complete(struct nvme_ctrl *ctrl, bool write)
 }
 
 /* Keep the queue full until all of the job is done. */
-static void transfer(struct nvme_ctrl *ctrl, const struct namespace *ns, const struct job *job,
+static void transfer(struct nvme_ctrl *ctrl, const struct nvm_namespace *ns, const struct job *job,
 		     struct iommu_dmabuf *buffer, bool write)
 {
 	static struct slot slots[MAX_DEPTH];
@@ -102,7 +102,8 @@ static void transfer(struct nvme_ctrl *ctrl, const struct namespace *ns, const s
 			slot = rq->opaque = &slots[rq->cid];
 			slot->buf = buffer->vaddr + rq->cid * ns->max_transfer;
 			slot->offset = offset;
-			slot->len = end - offset < ns->max_transfer ? end - offset : ns->max_transfer;
+			slot->len = end - offset < ns->max_transfer ? end - offset
+								    : ns->max_transfer;
 			offset += slot->len;
 
 			/* what is read must not be what happened to be there */
@@ -123,19 +124,20 @@ static void transfer(struct nvme_ctrl *ctrl, const struct namespace *ns, const s
 	}
 }
 
-static void run(const char *bdf, uint32_t nsid, uint64_t slba, struct job *job, bool writing, bool reading)
+static void run(const char *bdf, uint32_t nsid, uint64_t slba, struct job *job, bool writing,
+		bool reading)
 {
 	struct iommu_dmabuf buffer = {};
 	struct nvme_ctrl ctrl = {};
-	struct namespace ns;
+	struct nvm_namespace ns;
 
 	if (nvme_init(&ctrl, bdf, NULL))
 		die_vfn("cannot initialise the controller");
 	get_namespace(&ctrl, nsid, &ns);
 
 	if (job->len % ns.block_size)
-		usage_error("--length: %" PRIu64 " is not a multiple of the blocks' %u bytes", job->len,
-			    ns.block_size);
+		usage_error("--length: %" PRIu64 " is not a multiple of the blocks' %u bytes",
+			    job->len, ns.block_size);
 	if (slba > ns.blocks || job->len / ns.block_size > ns.blocks - slba)
 		usage_error("namespace %u ends at block %" PRIu64, nsid, ns.blocks);
 	if (job->depth > (uint64_t)ctrl.config.mqes)
@@ -178,8 +180,8 @@ static void verify_file(const char *path, uint64_t slba, struct job *job)
 	if (S_ISBLK(st.st_mode) && ioctl(fd, BLKSSZGET, &block_size))
 		die("%s: %s", path, strerror(errno));
 	if (job->len % (unsigned int)block_size)
-		usage_error("--length: %" PRIu64 " is not a multiple of the blocks' %d bytes", job->len,
-			    block_size);
+		usage_error("--length: %" PRIu64 " is not a multiple of the blocks' %d bytes",
+			    job->len, block_size);
 
 	len = pgmap(&buf, 1 << 20);
 	if (len < 0)
@@ -191,7 +193,8 @@ static void verify_file(const char *path, uint64_t slba, struct job *job)
 		piece = end - offset < (uint64_t)len ? end - offset : (uint64_t)len;
 		memset(buf, 0xa5, piece);
 		if (pread(fd, buf, piece, (off_t)offset) != (ssize_t)piece)
-			die("%s: cannot read %" PRIu64 " bytes at byte %" PRIu64, path, piece, offset);
+			die("%s: cannot read %" PRIu64 " bytes at byte %" PRIu64, path, piece,
+			    offset);
 		check(buf, piece, job->seed, offset);
 	}
 	printf("verified %s\n", size_text(job->len));
@@ -207,28 +210,32 @@ int main(int argc, char **argv)
 	const char *file = NULL;
 	uint64_t nsid = 1, slba = 0;
 	const struct option_spec options[] = {
-		{ 'n', "namespace", "NSID", "namespace (default 1)", .number = &nsid,
-		  .min = 1, .max = 0xfffffffe },
-		{ 's', "slba", "LBA", "first block (default 0)", .number = &slba, .max = UINT64_MAX >> 16 },
-		{ 'l', "length", "BYTES", "how much, with K, M, G or T (default 1M)", .size = &job.len,
-		  .min = 512, .max = UINT64_MAX >> 16 },
+		{ 'n', "namespace", "NSID", "namespace (default 1)", .number = &nsid, .min = 1,
+		  .max = 0xfffffffe },
+		{ 's', "slba", "LBA", "first block (default 0)", .number = &slba,
+		  .max = UINT64_MAX >> 16 },
+		{ 'l', "length", "BYTES", "how much, with K, M, G or T (default 1M)",
+		  .size = &job.len, .min = 512, .max = UINT64_MAX >> 16 },
 		{ 'q', "depth", "N", "commands in flight (default 8)", .number = &job.depth,
 		  .min = 1, .max = MAX_DEPTH },
-		{ 'p', "pattern", "SEED", "which pattern (default 1)", .number = &job.seed, .max = UINT64_MAX },
+		{ 'p', "pattern", "SEED", "which pattern (default 1)", .number = &job.seed,
+		  .max = UINT64_MAX },
 		{ 'w', "write-only", NULL, "do not read back", .flag = &write_only },
-		{ 'r', "read-only", NULL, "compare with what was written before", .flag = &read_only },
+		{ 'r', "read-only", NULL, "compare with what was written before",
+		  .flag = &read_only },
 		{ 'f', "verify-file", "PATH",
 		  "read a kernel block device instead (of a file, blocks of 512 bytes)",
 		  .text = &file, .replaces_bdf = true },
-		{}
+		{},
 	};
 	const char *bdf;
 
-	bdf = parse_options(argc, argv,
-			    "Write a pattern to a namespace, read it back and compare. WHAT WAS THERE IS LOST.\n\n"
-			    "The pattern is made of 64-bit little-endian words. The one at byte n of the\n"
-			    "namespace is (SEED + n / 8) * 0x9e3779b97f4a7c15, modulo 2^64.",
-			    options);
+	bdf = parse_options(
+		argc, argv,
+		"Write a pattern to a namespace, read it back and compare. WHAT WAS THERE IS LOST.\n\n"
+		"The pattern is made of 64-bit little-endian words. The one at byte n of the\n"
+		"namespace is (SEED + n / 8) * 0x9e3779b97f4a7c15, modulo 2^64.",
+		options);
 	if (write_only && read_only)
 		usage_error("--write-only and --read-only exclude each other");
 	if (file && (bdf || write_only))

@@ -29,7 +29,7 @@ int main(int argc, char **argv)
 	if (nvme_oneshot(&ctrl, ctrl.adminq.sq, &cmd, vaddr, NVME_IDENTIFY_DATA_SIZE, NULL))
 		die_vfn("identify");
 
-	printf("vid 0x%"PRIx16"\n", le16_to_cpu(((struct nvme_id_ctrl *)vaddr)->vid));
+	printf("vid 0x%" PRIx16 "\n", le16_to_cpu(((struct nvme_id_ctrl *)vaddr)->vid));
 
 	nvme_close(&ctrl);
 

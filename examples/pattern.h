@@ -10,7 +10,7 @@
 #include <vfn/support/endian.h>
 
 /*
- * The 64-bit little-endian word at byte offset n of a namespace or block device (n a multiple of 8) is
+ * The 64-bit little-endian word at byte n, a multiple of 8, of a namespace or block device is
  *
  *	(seed + n / 8) * 0x9e3779b97f4a7c15		modulo 2^64
  */
@@ -27,7 +27,7 @@ static inline void pattern_fill(void *buf, size_t len, uint64_t seed, uint64_t o
 		words[i] = pattern_word(seed, offset + 8 * i);
 }
 
-/* Returns the offset of the first word that differs, counted as in offset; offset + len if none does. */
+/* Returns where the first word lies that differs, counted as offset is; offset + len if none. */
 static inline uint64_t pattern_check(const void *buf, size_t len, uint64_t seed, uint64_t offset)
 {
 	const leint64_t *words = (const leint64_t *)buf;

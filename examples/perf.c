@@ -26,7 +26,7 @@ struct stats {
 
 struct perf {
 	struct nvme_ctrl ctrl;
-	struct namespace ns;
+	struct nvm_namespace ns;
 	struct iommu_dmabuf buffer;
 	uint64_t block_size, depth, seconds;
 	bool sequential, write;
@@ -116,7 +116,8 @@ static void submit(struct perf *p, struct nvme_rq *rq)
 		},
 	};
 
-	if (nvme_rq_map_prp(&p->ctrl, rq, &cmd, p->buffer.iova + rq->cid * p->block_size, p->block_size))
+	if (nvme_rq_map_prp(&p->ctrl, rq, &cmd, p->buffer.iova + rq->cid * p->block_size,
+			    p->block_size))
 		die_vfn("cannot describe the memory");
 
 	nvme_rq_post(rq, &cmd);
@@ -226,9 +227,11 @@ static void prepare(struct perf *p, const char *bdf, uint32_t nsid)
 	get_namespace(&p->ctrl, nsid, &p->ns);
 
 	if (p->block_size % p->ns.block_size)
-		usage_error("--block-size: not a multiple of the namespace's %u bytes", p->ns.block_size);
+		usage_error("--block-size: not a multiple of the namespace's %u bytes",
+			    p->ns.block_size);
 	if (p->block_size > p->ns.max_transfer)
-		usage_error("--block-size: a command transfers %s at the most", size_text(p->ns.max_transfer));
+		usage_error("--block-size: a command transfers %s at the most",
+			    size_text(p->ns.max_transfer));
 	if (p->depth > (uint64_t)p->ctrl.config.mqes)
 		usage_error("--depth: the controller takes %d at the most", p->ctrl.config.mqes);
 	p->nblocks = p->ns.blocks / (p->block_size / p->ns.block_size);
@@ -246,21 +249,24 @@ int main(int argc, char **argv)
 	static struct perf p = { .block_size = 4096, .depth = 32, .seconds = 5 };
 	uint64_t nsid = 1, seed = 1, ticks;
 	const struct option_spec options[] = {
-		{ 'n', "namespace", "NSID", "namespace (default 1)", .number = &nsid,
-		  .min = 1, .max = 0xfffffffe },
+		{ 'n', "namespace", "NSID", "namespace (default 1)", .number = &nsid, .min = 1,
+		  .max = 0xfffffffe },
 		{ 'q', "depth", "N", "commands in flight (default 32)", .number = &p.depth,
 		  .min = 1, .max = sizeof(submitted) / sizeof(submitted[0]) },
 		{ 'b', "block-size", "BYTES", "bytes of a command, with K or M (default 4K)",
 		  .size = &p.block_size, .min = 512, .max = 1 << 30 },
-		{ 't', "time", "SECONDS", "how long (default 5)", .number = &p.seconds, .min = 1, .max = 86400 },
+		{ 't', "time", "SECONDS", "how long (default 5)", .number = &p.seconds, .min = 1,
+		  .max = 86400 },
 		{ 's', "sequential", NULL, "one block after the other instead of at random",
 		  .flag = &p.sequential },
-		{ 'w', "write", NULL, "write instead of read; WHAT WAS THERE IS LOST", .flag = &p.write },
-		{ 'S', "seed", "N", "of the random numbers (default 1)", .number = &seed,
-		  .min = 1, .max = UINT64_MAX },
-		{}
+		{ 'w', "write", NULL, "write instead of read; WHAT WAS THERE IS LOST",
+		  .flag = &p.write },
+		{ 'S', "seed", "N", "of the random numbers (default 1)", .number = &seed, .min = 1,
+		  .max = UINT64_MAX },
+		{},
 	};
-	const char *bdf = parse_options(argc, argv, "Measure how fast a namespace is read or written.", options);
+	const char *bdf = parse_options(
+		argc, argv, "Measure how fast a namespace is read or written.", options);
 
 	p.random = seed;
 	prepare(&p, bdf, (uint32_t)nsid);

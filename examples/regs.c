@@ -30,14 +30,14 @@ static const struct field cap_fields[] = {
 	{ "CMBS", 57, 57, "controller memory buffer supported" },
 	{ "NSSS", 58, 58, "NVM subsystem shutdown supported" },
 	{ "CRMS", 59, 60, "ready modes: bit 0 with media, bit 1 independent of media" },
-	{}
+	{},
 };
 
 static const struct field vs_fields[] = {
 	{ "MJR", 16, 31, "major version" },
 	{ "MNR", 8, 15, "minor version" },
 	{ "TER", 0, 7, "tertiary version" },
-	{}
+	{},
 };
 
 static const struct field cc_fields[] = {
@@ -49,7 +49,7 @@ static const struct field cc_fields[] = {
 	{ "IOSQES", 16, 19, "I/O submission queue entry, 2^n bytes" },
 	{ "IOCQES", 20, 23, "I/O completion queue entry, 2^n bytes" },
 	{ "CRIME", 24, 24, "ready independent of media" },
-	{}
+	{},
 };
 
 static const struct field csts_fields[] = {
@@ -59,22 +59,24 @@ static const struct field csts_fields[] = {
 	{ "NSSRO", 4, 4, "NVM subsystem reset occurred" },
 	{ "PP", 5, 5, "processing paused" },
 	{ "ST", 6, 6, "shutdown is of the subsystem" },
-	{}
+	{},
 };
 
 static const struct field aqa_fields[] = {
 	{ "ASQS", 0, 11, "admin submission queue entries, zero-based" },
 	{ "ACQS", 16, 27, "admin completion queue entries, zero-based" },
-	{}
+	{},
 };
 
 static const struct field crto_fields[] = {
 	{ "CRWMT", 0, 15, "time to ready with media, in 500 ms" },
 	{ "CRIMT", 16, 31, "time to ready independent of media, in 500 ms" },
-	{}
+	{},
 };
 
-static const struct field no_fields[] = { {} };
+static const struct field no_fields[] = {
+	{},
+};
 
 static uint64_t get_field(uint64_t reg, const struct field *field)
 {
@@ -84,7 +86,8 @@ static uint64_t get_field(uint64_t reg, const struct field *field)
 static void print_fields(uint64_t reg, const struct field *field)
 {
 	for (; field->name; field++)
-		printf("  %-6s  %5" PRIu64 "  %s\n", field->name, get_field(reg, field), field->meaning);
+		printf("  %-6s  %5" PRIu64 "  %s\n", field->name, get_field(reg, field),
+		       field->meaning);
 }
 
 static uint32_t print32(void *regs, int offset, const char *name, const char *meaning,
@@ -137,9 +140,10 @@ int main(int argc, char **argv)
 	bool as_is = false;
 	const struct option_spec options[] = {
 		{ 'a', "as-is", NULL, "do not enable the controller before", .flag = &as_is },
-		{}
+		{},
 	};
-	const char *bdf = parse_options(argc, argv, "Enable a controller and print its registers.", options);
+	const char *bdf =
+		parse_options(argc, argv, "Enable a controller and print its registers.", options);
 
 	if (as_is ? nvme_ctrl_init(&ctrl, bdf, NULL) : nvme_init(&ctrl, bdf, NULL))
 		die_vfn("cannot initialise the controller");

@@ -15,14 +15,14 @@
 
 /* A function, or a variable, of this type, that the library also has as a symbol. */
 #define NAME(name, ...) \
-	_Static_assert(SAME_TYPE(__typeof__(name), __VA_ARGS__), #name); \
-	static const void *glue(link_, name) __attribute__((used)) = (const void *)&name
+ _Static_assert(SAME_TYPE(__typeof__(name), __VA_ARGS__), #name); \
+ static const void *glue(link_, name) __attribute__((used)) = (const void *)&name
 
 #define FIELD(type, field, ...) \
-	_Static_assert(SAME_TYPE(__typeof__(((type *)NULL)->field), __VA_ARGS__), #type "." #field)
+ _Static_assert(SAME_TYPE(__typeof__(((type *)NULL)->field), __VA_ARGS__), #type "." #field)
 #define FIELD_AT(type, field, offset, ...) \
-	FIELD(type, field, __VA_ARGS__); \
-	_Static_assert(offsetof(type, field) == (offset), #type "." #field)
+ FIELD(type, field, __VA_ARGS__); \
+ _Static_assert(offsetof(type, field) == (offset), #type "." #field)
 #define VALUE(name, value) _Static_assert((name) + 0 == (value) + 0, #name)
 #define SIZE(type, size) _Static_assert(sizeof(type) == (size), #type)
 
@@ -37,8 +37,8 @@ typedef struct vfio_pci_device pci;
 
 /* vfn/iommu/context.h */
 NAME(iommu_get_context, ctx *(const char *));
-NAME(iommu_ctx_is_iommufd, bool (ctx *));
-NAME(vfn_iommu_put_context, void (ctx *));
+NAME(iommu_ctx_is_iommufd, bool(ctx *));
+NAME(vfn_iommu_put_context, void(ctx *));
 
 /* vfn/iommu/dma.h */
 _Static_assert(SAME_TYPE(iova_t, uint64_t), "iova_t");
@@ -50,36 +50,36 @@ VALUE(IOMMU_MAP_FIXED_IOVA, 1 << 0);
 VALUE(IOMMU_MAP_EPHEMERAL, 1 << 1);
 VALUE(IOMMU_MAP_NOWRITE, 1 << 2);
 VALUE(IOMMU_MAP_NOREAD, 1 << 3);
-NAME(iommu_map_vaddr, int (ctx *, void *, size_t, iova_t *, unsigned long));
-NAME(iommu_map_vaddr_align, int (ctx *, void *, size_t, size_t, iova_t *, unsigned long));
-NAME(iommu_unmap_vaddr, int (ctx *, void *, size_t *));
-NAME(iommu_unmap_all, int (ctx *));
+NAME(iommu_map_vaddr, int(ctx *, void *, size_t, iova_t *, unsigned long));
+NAME(iommu_map_vaddr_align, int(ctx *, void *, size_t, size_t, iova_t *, unsigned long));
+NAME(iommu_unmap_vaddr, int(ctx *, void *, size_t *));
+NAME(iommu_unmap_all, int(ctx *));
 NAME(iommu_alloc_same_iova, void *(ctx *, size_t));
-NAME(iommu_free_same_iova, int (ctx *, void *));
-NAME(iommu_translate_vaddr, bool (ctx *, void *, iova_t *));
-NAME(iommu_translate_iova, ssize_t (ctx *, iova_t, void **));
-NAME(iommu_get_iova_ranges, int (ctx *, struct iommu_iova_range **));
-NAME(vfn_iommu_translate, size_t (ctx *, const void *, size_t, iova_t *));
+NAME(iommu_free_same_iova, int(ctx *, void *));
+NAME(iommu_translate_vaddr, bool(ctx *, void *, iova_t *));
+NAME(iommu_translate_iova, ssize_t(ctx *, iova_t, void **));
+NAME(iommu_get_iova_ranges, int(ctx *, struct iommu_iova_range **));
+NAME(vfn_iommu_translate, size_t(ctx *, const void *, size_t, iova_t *));
 
 /* vfn/iommu/dmabuf.h */
 FIELD(struct iommu_dmabuf, ctx, ctx *);
 FIELD(struct iommu_dmabuf, vaddr, void *);
 FIELD(struct iommu_dmabuf, iova, iova_t);
 FIELD(struct iommu_dmabuf, len, ssize_t);
-NAME(iommu_get_dmabuf, int (ctx *, struct iommu_dmabuf *, size_t, unsigned long));
-NAME(iommu_put_dmabuf, void (struct iommu_dmabuf *));
-NAME(__do_iommu_put_dmabuf, void (void *));
+NAME(iommu_get_dmabuf, int(ctx *, struct iommu_dmabuf *, size_t, unsigned long));
+NAME(iommu_put_dmabuf, void(struct iommu_dmabuf *));
+NAME(__do_iommu_put_dmabuf, void(void *));
 
 /* vfn/vfio/device.h */
 FIELD_AT(struct vfio_device, fd, 0, int);
 FIELD_AT(struct vfio_device, ctx, 8, ctx *);
 FIELD_AT(struct vfio_device, device_info, 16, struct vfio_device_info);
 FIELD_AT(struct vfio_device, irq_info, 48, struct vfio_irq_info);
-NAME(vfio_set_irq, int (struct vfio_device *, int *, int, int));
-NAME(vfio_disable_irq, int (struct vfio_device *, int, int));
-NAME(vfio_disable_irq_all, int (struct vfio_device *));
-NAME(vfio_reset, int (struct vfio_device *));
-NAME(vfn_vfio_unmask_irq, int (struct vfio_device *));
+NAME(vfio_set_irq, int(struct vfio_device *, int *, int, int));
+NAME(vfio_disable_irq, int(struct vfio_device *, int, int));
+NAME(vfio_disable_irq_all, int(struct vfio_device *));
+NAME(vfio_reset, int(struct vfio_device *));
+NAME(vfn_vfio_unmask_irq, int(struct vfio_device *));
 
 /* vfn/vfio/pci.h */
 VALUE(PCI_STD_NUM_BARS, 6);
@@ -91,49 +91,50 @@ FIELD(struct vfio_pci_device, bar_region_info, struct vfio_region_info[6]);
 VALUE(VFN_IRQ_INTX, VFIO_PCI_INTX_IRQ_INDEX);
 VALUE(VFN_IRQ_MSI, VFIO_PCI_MSI_IRQ_INDEX);
 VALUE(VFN_IRQ_MSIX, VFIO_PCI_MSIX_IRQ_INDEX);
-NAME(vfio_pci_open, int (pci *, const char *));
-NAME(vfio_pci_close, int (pci *));
-NAME(vfio_pci_get_irq_info, int (pci *, struct vfio_irq_info *));
+NAME(vfio_pci_open, int(pci *, const char *));
+NAME(vfio_pci_close, int(pci *));
+NAME(vfio_pci_get_irq_info, int(pci *, struct vfio_irq_info *));
 NAME(vfio_pci_map_bar, void *(pci *, int, size_t, uint64_t, int));
-NAME(vfio_pci_unmap_bar, void (pci *, int, void *, size_t, uint64_t));
-NAME(vfio_pci_read_config, ssize_t (pci *, void *, size_t, off_t));
-NAME(vfio_pci_write_config, ssize_t (pci *, void *, size_t, off_t));
-NAME(vfn_vfio_select_irq, int (pci *, enum vfn_irq_type));
-NAME(vfn_vfio_pci_set_master, int (pci *));
-NAME(vfn_vfio_pci_pread, ssize_t (pci *, void *, size_t, off_t));
-NAME(vfn_vfio_pci_pwrite, ssize_t (pci *, const void *, size_t, off_t));
+NAME(vfio_pci_unmap_bar, void(pci *, int, void *, size_t, uint64_t));
+NAME(vfio_pci_read_config, ssize_t(pci *, void *, size_t, off_t));
+NAME(vfio_pci_write_config, ssize_t(pci *, void *, size_t, off_t));
+NAME(vfn_vfio_select_irq, int(pci *, enum vfn_irq_type));
+NAME(vfn_vfio_pci_set_master, int(pci *));
+NAME(vfn_vfio_pci_pread, ssize_t(pci *, void *, size_t, off_t));
+NAME(vfn_vfio_pci_pwrite, ssize_t(pci *, const void *, size_t, off_t));
 
 /* vfn/pci/util.h */
-NAME(pci_bind, int (const char *, const char *));
-NAME(pci_unbind, int (const char *));
-NAME(pci_driver_new_id, int (const char *, uint16_t, uint16_t));
-NAME(pci_driver_remove_id, int (const char *, uint16_t, uint16_t));
-NAME(pci_device_info_get_ull, int (const char *, const char *, unsigned long long *));
+NAME(pci_bind, int(const char *, const char *));
+NAME(pci_unbind, int(const char *));
+NAME(pci_driver_new_id, int(const char *, uint16_t, uint16_t));
+NAME(pci_driver_remove_id, int(const char *, uint16_t, uint16_t));
+NAME(pci_device_info_get_ull, int(const char *, const char *, unsigned long long *));
 NAME(pci_get_driver, char *(const char *));
 NAME(pci_get_iommu_group, char *(const char *));
 NAME(pci_get_device_vfio_id, char *(const char *));
 NAME(pci_get_vf_bdf, char *(const char *, int));
-NAME(pci_is_vf, bool (const char *));
-NAME(pci_is_pf, bool (const char *));
-NAME(pci_is_sriov_supported, bool (const char *));
+NAME(pci_is_vf, bool(const char *));
+NAME(pci_is_pf, bool(const char *));
+NAME(pci_is_sriov_supported, bool(const char *));
 NAME(pci_vf_get_pf_bdf, char *(const char *));
-NAME(pci_vf_get_vfnum, int (const char *));
+NAME(pci_vf_get_vfnum, int(const char *));
 
 /* vfn/pci/bdf.h, device.h, driver.h */
 VALUE(VFN_PCI_BDF_LEN, 13);
 VALUE(VFN_PCI_CLASS_NVME, 0x0108);
-NAME(vfn_pci_parse_bdf, int (const char *, char *));
-NAME(vfn_pci_get_info, int (const char *, struct vfn_pci_info *));
-NAME(vfn_pci_put_info, void (struct vfn_pci_info *));
-NAME(vfn_pci_for_each_device, int (int (*)(const char *, void *), void *));
-NAME(vfn_pci_group_members, int (const char *, int (*)(const char *, const char *, void *), void *));
-NAME(vfn_pci_for_each_block, int (const char *, int (*)(const char *, const char *, void *), void *));
-NAME(vfn_pci_check_idle, int (const char *));
-NAME(vfn_pci_bind_driver, int (const char *, const char *, const struct vfn_pci_steps *));
-NAME(vfn_pci_unbind_driver, int (const char *, const struct vfn_pci_steps *));
-NAME(vfn_pci_restore_driver, int (const char *, const struct vfn_pci_steps *));
-NAME(vfn_pci_get_record, int (const char *, struct vfn_pci_record *));
-NAME(vfn_pci_put_record, void (struct vfn_pci_record *));
+NAME(vfn_pci_parse_bdf, int(const char *, char *));
+NAME(vfn_pci_get_info, int(const char *, struct vfn_pci_info *));
+NAME(vfn_pci_put_info, void(struct vfn_pci_info *));
+NAME(vfn_pci_for_each_device, int(int (*)(const char *, void *), void *));
+NAME(vfn_pci_group_members, int(const char *, int (*)(const char *, const char *, void *), void *));
+NAME(vfn_pci_for_each_block,
+     int(const char *, int (*)(const char *, const char *, void *), void *));
+NAME(vfn_pci_check_idle, int(const char *));
+NAME(vfn_pci_bind_driver, int(const char *, const char *, const struct vfn_pci_steps *));
+NAME(vfn_pci_unbind_driver, int(const char *, const struct vfn_pci_steps *));
+NAME(vfn_pci_restore_driver, int(const char *, const struct vfn_pci_steps *));
+NAME(vfn_pci_get_record, int(const char *, struct vfn_pci_record *));
+NAME(vfn_pci_put_record, void(struct vfn_pci_record *));
 
 /* vfn/nvme/types.h */
 VALUE(NVME_SGLD_TYPE_DATA_BLOCK, 0);
@@ -151,13 +152,13 @@ FIELD_AT(union nvme_dptr, prp2, 8, leint64_t);
 FIELD_AT(union nvme_dptr, sgl, 0, struct nvme_sgld);
 
 #define COMMAND_HEADER(type) \
-	SIZE(type, 64); \
-	FIELD_AT(type, opcode, 0, uint8_t); \
-	FIELD_AT(type, flags, 1, uint8_t); \
-	FIELD_AT(type, cid, 2, uint16_t)
+ SIZE(type, 64); \
+ FIELD_AT(type, opcode, 0, uint8_t); \
+ FIELD_AT(type, flags, 1, uint8_t); \
+ FIELD_AT(type, cid, 2, uint16_t)
 #define COMMAND_MEMBER(member, type) \
-	FIELD_AT(cmd, member, 0, type); \
-	COMMAND_HEADER(type)
+ FIELD_AT(cmd, member, 0, type); \
+ COMMAND_HEADER(type)
 
 COMMAND_MEMBER(identify, struct nvme_cmd_identify);
 FIELD_AT(struct nvme_cmd_identify, nsid, 4, leint32_t);
@@ -284,7 +285,8 @@ VALUE(NVME_QUIRK_BROKEN_DBBUF, 1 << 0);
 FIELD(struct nvme_ctrl_opts, nsqr, int);
 FIELD(struct nvme_ctrl_opts, ncqr, int);
 FIELD(struct nvme_ctrl_opts, quirks, unsigned int);
-_Static_assert(SAME_TYPE(__typeof__(nvme_ctrl_opts_default), const struct nvme_ctrl_opts), "nvme_ctrl_opts_default");
+_Static_assert(SAME_TYPE(__typeof__(nvme_ctrl_opts_default), const struct nvme_ctrl_opts),
+	       "nvme_ctrl_opts_default");
 VALUE(NVME_CTRL_F_ADMINISTRATIVE, 1 << 0);
 VALUE(NVME_CTRL_F_SGLS_SUPPORTED, 1 << 1);
 VALUE(NVME_CTRL_F_SGLS_DWORD_ALIGNMENT, 1 << 2);
@@ -309,31 +311,32 @@ FIELD_AT(ctrl, cmb.iova, offsetof(ctrl, cmb) + 16, iova_t);
 FIELD_AT(ctrl, cmb.size, offsetof(ctrl, cmb) + 24, size_t);
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
-NAME(nvme_pci_init, int (ctrl *, const char *));
+NAME(nvme_pci_init, int(ctrl *, const char *));
 #pragma GCC diagnostic pop
-NAME(nvme_ctrl_init, int (ctrl *, const char *, const struct nvme_ctrl_opts *));
-NAME(nvme_init, int (ctrl *, const char *, const struct nvme_ctrl_opts *));
-NAME(nvme_close, void (ctrl *));
+NAME(nvme_ctrl_init, int(ctrl *, const char *, const struct nvme_ctrl_opts *));
+NAME(nvme_init, int(ctrl *, const char *, const struct nvme_ctrl_opts *));
+NAME(nvme_close, void(ctrl *));
 NAME(nvme_get_ctrl, ctrl *(const char *));
-NAME(nvme_add_ctrl, int (ctrl *));
-NAME(nvme_del_ctrl, int (ctrl *));
-NAME(nvme_reset, int (ctrl *));
-NAME(nvme_enable, int (ctrl *));
-NAME(nvme_configure_sq, int (ctrl *, int, int, cq *, unsigned long));
-NAME(nvme_configure_cq, int (ctrl *, int, int, int));
-NAME(nvme_configure_sq_mem, int (ctrl *, int, int, cq *, unsigned long, struct iommu_dmabuf *));
-NAME(nvme_configure_cq_mem, int (ctrl *, int, int, int, struct iommu_dmabuf *));
-NAME(nvme_configure_adminq, int (ctrl *, unsigned long));
-NAME(nvme_configure_adminq_mem, int (ctrl *, unsigned long, struct iommu_dmabuf *, struct iommu_dmabuf *));
-NAME(nvme_create_iocq, int (ctrl *, int, int, int));
-NAME(nvme_delete_iocq, int (ctrl *, int));
-NAME(nvme_create_iosq, int (ctrl *, int, int, cq *, unsigned long));
-NAME(nvme_delete_iosq, int (ctrl *, int));
-NAME(nvme_create_ioqpair, int (ctrl *, int, int, int, unsigned long));
-NAME(nvme_delete_ioqpair, int (ctrl *, int));
-NAME(nvme_discard_cq, void (ctrl *, cq *));
-NAME(nvme_discard_sq, void (ctrl *, sq *));
-NAME(vfn_nvme_set_timeout, void (ctrl *, unsigned int));
+NAME(nvme_add_ctrl, int(ctrl *));
+NAME(nvme_del_ctrl, int(ctrl *));
+NAME(nvme_reset, int(ctrl *));
+NAME(nvme_enable, int(ctrl *));
+NAME(nvme_configure_sq, int(ctrl *, int, int, cq *, unsigned long));
+NAME(nvme_configure_cq, int(ctrl *, int, int, int));
+NAME(nvme_configure_sq_mem, int(ctrl *, int, int, cq *, unsigned long, struct iommu_dmabuf *));
+NAME(nvme_configure_cq_mem, int(ctrl *, int, int, int, struct iommu_dmabuf *));
+NAME(nvme_configure_adminq, int(ctrl *, unsigned long));
+NAME(nvme_configure_adminq_mem,
+     int(ctrl *, unsigned long, struct iommu_dmabuf *, struct iommu_dmabuf *));
+NAME(nvme_create_iocq, int(ctrl *, int, int, int));
+NAME(nvme_delete_iocq, int(ctrl *, int));
+NAME(nvme_create_iosq, int(ctrl *, int, int, cq *, unsigned long));
+NAME(nvme_delete_iosq, int(ctrl *, int));
+NAME(nvme_create_ioqpair, int(ctrl *, int, int, int, unsigned long));
+NAME(nvme_delete_ioqpair, int(ctrl *, int));
+NAME(nvme_discard_cq, void(ctrl *, cq *));
+NAME(nvme_discard_sq, void(ctrl *, sq *));
+NAME(vfn_nvme_set_timeout, void(ctrl *, unsigned int));
 
 /* vfn/nvme/queue.h */
 VALUE(NVME_AQ, 0);
@@ -365,17 +368,17 @@ FIELD(sq, dbbuf, struct nvme_dbbuf);
 FIELD(sq, rqs, rq *);
 FIELD(sq, rq_top, rq *);
 FIELD(sq, flags, uint32_t);
-NAME(nvme_sq_post, void (sq *, const cmd *));
-NAME(nvme_sq_update_tail, void (sq *));
-NAME(nvme_sq_exec, void (sq *, const cmd *));
+NAME(nvme_sq_post, void(sq *, const cmd *));
+NAME(nvme_sq_update_tail, void(sq *));
+NAME(nvme_sq_exec, void(sq *, const cmd *));
 NAME(nvme_cq_head, cqe *(cq *));
-NAME(nvme_cq_spin, void (cq *));
+NAME(nvme_cq_spin, void(cq *));
 NAME(nvme_cq_get_cqe, cqe *(cq *));
-NAME(nvme_cq_update_head, void (cq *));
-NAME(__nvme_need_mmio, bool (uint16_t, uint16_t, uint16_t));
-NAME(nvme_try_dbbuf, int (uint16_t, struct nvme_dbbuf *));
-NAME(nvme_cq_get_cqes, void (cq *, cqe *, int));
-NAME(nvme_cq_wait_cqes, int (cq *, cqe *, int, struct timespec *));
+NAME(nvme_cq_update_head, void(cq *));
+NAME(__nvme_need_mmio, bool(uint16_t, uint16_t, uint16_t));
+NAME(nvme_try_dbbuf, int(uint16_t, struct nvme_dbbuf *));
+NAME(nvme_cq_get_cqes, void(cq *, cqe *, int));
+NAME(nvme_cq_wait_cqes, int(cq *, cqe *, int, struct timespec *));
 
 /* vfn/nvme/rq.h */
 FIELD(rq, opaque, void *);
@@ -384,93 +387,93 @@ FIELD(rq, cid, uint16_t);
 FIELD(rq, page.vaddr, void *);
 FIELD(rq, page.iova, iova_t);
 FIELD(rq, rq_next, rq *);
-NAME(nvme_rq_reset, void (rq *));
-NAME(nvme_rq_release, void (rq *));
-NAME(nvme_rq_release_atomic, void (rq *));
+NAME(nvme_rq_reset, void(rq *));
+NAME(nvme_rq_release, void(rq *));
+NAME(nvme_rq_release_atomic, void(rq *));
 NAME(nvme_rq_acquire, rq *(sq *));
 NAME(nvme_rq_acquire_atomic, rq *(sq *));
 NAME(__nvme_rq_from_cqe, rq *(sq *, cqe *));
 NAME(nvme_rq_from_cqe, rq *(ctrl *, cqe *));
-NAME(nvme_rq_prep_cmd, void (rq *, cmd *));
-NAME(nvme_rq_post, void (rq *, cmd *));
-NAME(nvme_rq_exec, void (rq *, cmd *));
-NAME(nvme_rq_map_prp, int (ctrl *, rq *, cmd *, iova_t, size_t));
-NAME(nvme_rq_mapv_prp, int (ctrl *, rq *, cmd *, struct iovec *, int));
-NAME(nvme_rq_mapv_iova_prp, int (ctrl *, rq *, cmd *, struct iova_vec *, int));
-NAME(nvme_rq_mapv, int (ctrl *, rq *, cmd *, struct iovec *, int));
-NAME(nvme_rq_spin, int (rq *, cqe *));
-NAME(nvme_rq_wait, int (rq *, cqe *, struct timespec *));
+NAME(nvme_rq_prep_cmd, void(rq *, cmd *));
+NAME(nvme_rq_post, void(rq *, cmd *));
+NAME(nvme_rq_exec, void(rq *, cmd *));
+NAME(nvme_rq_map_prp, int(ctrl *, rq *, cmd *, iova_t, size_t));
+NAME(nvme_rq_mapv_prp, int(ctrl *, rq *, cmd *, struct iovec *, int));
+NAME(nvme_rq_mapv_iova_prp, int(ctrl *, rq *, cmd *, struct iova_vec *, int));
+NAME(nvme_rq_mapv, int(ctrl *, rq *, cmd *, struct iovec *, int));
+NAME(nvme_rq_spin, int(rq *, cqe *));
+NAME(nvme_rq_wait, int(rq *, cqe *, struct timespec *));
 
 /* vfn/nvme/util.h */
 VALUE(NVME_VERSION(1, 4, 2), 0x00010402);
 VALUE(NVME_CID_AER, 1 << 15);
 VALUE(__mps_to_pageshift(1), 13);
 VALUE(__mps_to_pagesize(1), 8192);
-NAME(nvme_cqe_ok, bool (cqe *));
-NAME(nvme_set_errno_from_cqe, int (cqe *));
-NAME(nvme_aer, int (ctrl *, void *));
-NAME(nvme_sync, int (ctrl *, sq *, cmd *, void *, size_t, cqe *));
-NAME(nvme_oneshot, int (ctrl *, sq *, cmd *, void *, size_t, cqe *));
-NAME(nvme_admin, int (ctrl *, cmd *, void *, size_t, cqe *));
-NAME(nvme_map_prp, int (ctrl *, leint64_t *, int, cmd *, iova_t, size_t));
-NAME(nvme_mapv_prp, int (ctrl *, leint64_t *, int, cmd *, struct iovec *, int));
-NAME(nvme_mapv_iova_prp, int (ctrl *, leint64_t *, int, cmd *, struct iova_vec *, int));
+NAME(nvme_cqe_ok, bool(cqe *));
+NAME(nvme_set_errno_from_cqe, int(cqe *));
+NAME(nvme_aer, int(ctrl *, void *));
+NAME(nvme_sync, int(ctrl *, sq *, cmd *, void *, size_t, cqe *));
+NAME(nvme_oneshot, int(ctrl *, sq *, cmd *, void *, size_t, cqe *));
+NAME(nvme_admin, int(ctrl *, cmd *, void *, size_t, cqe *));
+NAME(nvme_map_prp, int(ctrl *, leint64_t *, int, cmd *, iova_t, size_t));
+NAME(nvme_mapv_prp, int(ctrl *, leint64_t *, int, cmd *, struct iovec *, int));
+NAME(nvme_mapv_iova_prp, int(ctrl *, leint64_t *, int, cmd *, struct iova_vec *, int));
 
 /* vfn/support/ */
 _Static_assert(SAME_TYPE(leint16_t, uint16_t) && SAME_TYPE(beint16_t, uint16_t), "16 bits");
 _Static_assert(SAME_TYPE(leint32_t, uint32_t) && SAME_TYPE(beint32_t, uint32_t), "32 bits");
 _Static_assert(SAME_TYPE(leint64_t, uint64_t) && SAME_TYPE(beint64_t, uint64_t), "64 bits");
-NAME(cpu_to_le16, leint16_t (uint16_t));
-NAME(cpu_to_le32, leint32_t (uint32_t));
-NAME(cpu_to_le64, leint64_t (uint64_t));
-NAME(cpu_to_be16, beint16_t (uint16_t));
-NAME(cpu_to_be32, beint32_t (uint32_t));
-NAME(cpu_to_be64, beint64_t (uint64_t));
-NAME(le16_to_cpu, uint16_t (leint16_t));
-NAME(le32_to_cpu, uint32_t (leint32_t));
-NAME(le64_to_cpu, uint64_t (leint64_t));
-NAME(be16_to_cpu, uint16_t (beint16_t));
-NAME(be32_to_cpu, uint32_t (beint32_t));
-NAME(be64_to_cpu, uint64_t (beint64_t));
-NAME(put_unaligned_be48, void (const uint64_t, uint8_t *));
-NAME(get_unaligned_be48, uint64_t (const uint8_t *));
-NAME(writeallfd, ssize_t (int, const void *, size_t));
-NAME(writeall, ssize_t (const char *, const void *, size_t));
-NAME(readmaxfd, ssize_t (int, void *, size_t));
-NAME(readmax, ssize_t (const char *, void *, size_t));
+NAME(cpu_to_le16, leint16_t(uint16_t));
+NAME(cpu_to_le32, leint32_t(uint32_t));
+NAME(cpu_to_le64, leint64_t(uint64_t));
+NAME(cpu_to_be16, beint16_t(uint16_t));
+NAME(cpu_to_be32, beint32_t(uint32_t));
+NAME(cpu_to_be64, beint64_t(uint64_t));
+NAME(le16_to_cpu, uint16_t(leint16_t));
+NAME(le32_to_cpu, uint32_t(leint32_t));
+NAME(le64_to_cpu, uint64_t(leint64_t));
+NAME(be16_to_cpu, uint16_t(beint16_t));
+NAME(be32_to_cpu, uint32_t(beint32_t));
+NAME(be64_to_cpu, uint64_t(beint64_t));
+NAME(put_unaligned_be48, void(const uint64_t, uint8_t *));
+NAME(get_unaligned_be48, uint64_t(const uint8_t *));
+NAME(writeallfd, ssize_t(int, const void *, size_t));
+NAME(writeall, ssize_t(const char *, const void *, size_t));
+NAME(readmaxfd, ssize_t(int, void *, size_t));
+NAME(readmax, ssize_t(const char *, void *, size_t));
 NAME(__log_state, struct log_state);
 FIELD(struct log_state, v, int);
 VALUE(LOG_ERROR, 0);
 VALUE(LOG_INFO, 1);
 VALUE(LOG_DEBUG, 2);
-NAME(logv, bool (int));
-NAME(logv_set, void (int));
-NAME(vfn_log_set_hook, void (void (*)(int, const char *, void *), void *));
+NAME(logv, bool(int));
+NAME(logv_set, void(int));
+NAME(vfn_log_set_hook, void(void (*)(int, const char *, void *), void *));
 NAME(vfn_last_error, const char *(void));
 NAME(__VFN_PAGESIZE, size_t);
 NAME(__VFN_PAGESHIFT, int);
-NAME(backtrace_abort, void (void));
-NAME(would_overflow, bool (unsigned int, size_t));
-NAME(__abort_on_overflow, void (unsigned int, size_t));
+NAME(backtrace_abort, void(void));
+NAME(would_overflow, bool(unsigned int, size_t));
+NAME(__abort_on_overflow, void(unsigned int, size_t));
 NAME(xmalloc, void *(size_t));
 NAME(zmalloc, void *(size_t));
 NAME(mallocn, void *(unsigned int, size_t));
 NAME(zmallocn, void *(unsigned int, size_t));
 NAME(reallocn, void *(void *, unsigned int, size_t));
-NAME(pgmap, ssize_t (void **, size_t));
-NAME(pgmapn, ssize_t (void **, unsigned int, size_t));
-NAME(pgunmap, void (void *, size_t));
-NAME(vfn_pgunmap, int (void *, size_t));
-NAME(mmio_read32, leint32_t (void *));
-NAME(mmio_lh_read64, leint64_t (void *));
-NAME(mmio_write32, void (void *, leint32_t));
-NAME(mmio_lh_write64, void (void *, leint64_t));
-NAME(mmio_hl_write64, void (void *, leint64_t));
-NAME(get_ticks, uint64_t (void));
-NAME(get_ticks_freq_arch, uint64_t (void));
-NAME(vfn_ticks_freq, uint64_t (void));
+NAME(pgmap, ssize_t(void **, size_t));
+NAME(pgmapn, ssize_t(void **, unsigned int, size_t));
+NAME(pgunmap, void(void *, size_t));
+NAME(vfn_pgunmap, int(void *, size_t));
+NAME(mmio_read32, leint32_t(void *));
+NAME(mmio_lh_read64, leint64_t(void *));
+NAME(mmio_write32, void(void *, leint32_t));
+NAME(mmio_lh_write64, void(void *, leint64_t));
+NAME(mmio_hl_write64, void(void *, leint64_t));
+NAME(get_ticks, uint64_t(void));
+NAME(get_ticks_freq_arch, uint64_t(void));
+NAME(vfn_ticks_freq, uint64_t(void));
 _Static_assert(SAME_TYPE(__typeof__(__vfn_ticks_freq), uint64_t), "__vfn_ticks_freq");
-NAME(__usleep, void (unsigned int));
+NAME(__usleep, void(unsigned int));
 VALUE(NS_PER_SEC, 1000000000);
 VALUE(US_PER_SEC, 1000000);
 VALUE(MS_PER_SEC, 1000);
