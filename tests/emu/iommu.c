@@ -260,6 +260,8 @@ static uint64_t remove_from(struct container *c, size_t at, uint64_t last)
 		announce(c, m->iova, m->iova + m->size - 1);
 		removed += m->size;
 	}
+	if (end == at)
+		return 0;
 	emu_used.dma_maps -= end - at;
 	emu_used.dma_bytes -= removed;
 	memmove(&c->maps[at], &c->maps[end], (c->nmaps - end) * sizeof(*c->maps));

@@ -2,6 +2,8 @@
 /* Admin commands of the strict controller. */
 #include "nvme_model.h"
 
+#include <stdlib.h>
+
 #define FID_ARBITRATION 0x01
 #define FID_POWER 0x02
 #define FID_TEMPERATURE 0x04
@@ -15,7 +17,6 @@
 
 #define SEL_SUPPORTED 3
 #define AEC_DEFAULT 0x3ff
-#define LOG_MAX 4096
 #define AEN_ERROR 0
 #define AEN_SMART 1
 #define AEN_NOTICE 2
@@ -279,7 +280,8 @@ static uint16_t get_log(struct emu_nvme *n, struct cmd *cmd)
 	const uint8_t lid = cmd->dw[10] & 0xff;
 	const uint64_t offset = cmd->dw[12] | (uint64_t)cmd->dw[13] << 32;
 	const bool retain = cmd->dw[10] >> 15 & 1;
-	uint8_t log[LOG_MAX] = {};
+	uint16_t status;
+	uint8_t *log;
 	size_t i, len;
 
 	for (i = 0; i < ARRAY_SIZE(logs) && logs[i].lid != lid; i++)
@@ -288,12 +290,16 @@ static uint16_t get_log(struct emu_nvme *n, struct cmd *cmd)
 		return SC_LOG_INVALID;
 	if (offset > logs[i].size || offset & 3)
 		return SC_INVALID_FIELD;
-	logs[i].fill(n, log);
 	if (!retain)
 		n->aen_masked &= ~(1u << (lid - 1));
-	len = logs[i].size - offset;
 
-	return nvme_transfer(n, cmd, log + offset, len < cmd->len ? len : cmd->len);
+	log = emu_zalloc(logs[i].size);
+	logs[i].fill(n, log);
+	len = logs[i].size - offset;
+	status = nvme_transfer(n, cmd, log + offset, len < cmd->len ? len : cmd->len);
+	free(log);
+
+	return status;
 }
 
 /* ---------------------------------------------------- asynchronous events */

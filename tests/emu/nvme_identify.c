@@ -3,7 +3,9 @@
 #include "nvme_model.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
+#define IDENTIFY_SIZE 4096
 #define CNS_NS 0x00
 #define CNS_CTRL 0x01
 #define CNS_ACTIVE_NS 0x02
@@ -93,29 +95,30 @@ uint16_t nvme_identify(struct emu_nvme *n, struct cmd *cmd)
 {
 	struct model_ns *ns = nvme_ns(n, cmd->nsid);
 	const uint8_t cns = cmd->dw[10] & 0xff;
-	uint8_t buf[4096] = {};
+	uint16_t status;
+	uint8_t *buf;
 
 	if ((cns == CNS_NS || cns == CNS_NS_DESC) && !ns)
 		return SC_INVALID_NS;
 	if (cns == CNS_CTRL && cmd->nsid)
 		nvme_report(n, "Identify Controller with NSID 0x%x", cmd->nsid);
 
-	switch (cns) {
-	case CNS_NS:
-		return nvme_transfer(n, cmd, ns->identify, sizeof(ns->identify));
-	case CNS_CTRL:
-		return nvme_transfer(n, cmd, n->identify, sizeof(n->identify));
-	case CNS_ACTIVE_NS:
-		if (cmd->nsid >= NSID_ALL - 1)
-			return SC_INVALID_NS;
-		active_list(n, cmd, buf);
-		break;
-	case CNS_NS_DESC:
-		ns_descriptors(cmd, buf);
-		break;
-	default:
+	if (cns == CNS_ACTIVE_NS && cmd->nsid >= NSID_ALL - 1)
+		return SC_INVALID_NS;
+	if (cns > CNS_NS_DESC)
 		return SC_INVALID_FIELD;
-	}
+	if (cns == CNS_NS)
+		return nvme_transfer(n, cmd, ns->identify, sizeof(ns->identify));
+	if (cns == CNS_CTRL)
+		return nvme_transfer(n, cmd, n->identify, sizeof(n->identify));
 
-	return nvme_transfer(n, cmd, buf, sizeof(buf));
+	buf = emu_zalloc(IDENTIFY_SIZE);
+	if (cns == CNS_ACTIVE_NS)
+		active_list(n, cmd, buf);
+	else
+		ns_descriptors(cmd, buf);
+	status = nvme_transfer(n, cmd, buf, IDENTIFY_SIZE);
+	free(buf);
+
+	return status;
 }

@@ -121,12 +121,13 @@ static uint16_t deallocate(struct model_ns *ns, const uint8_t *range)
 static uint16_t dsm(struct emu_nvme *n, struct cmd *cmd)
 {
 	struct model_ns *ns = nvme_ns(n, cmd->nsid);
-	uint8_t ranges[256 * DSM_RANGE];
+	uint8_t *ranges = emu_zalloc(cmd->len);
 	uint16_t status = nvme_transfer(n, cmd, ranges, cmd->len);
 
 	for (uint64_t at = 0; !status && cmd->dw[11] & DSM_DEALLOCATE && at < cmd->len;
 	     at += DSM_RANGE)
 		status = deallocate(ns, ranges + at);
+	free(ranges);
 
 	return status;
 }

@@ -76,6 +76,7 @@ struct seg {
 };
 
 enum cmd_state {
+	CMD_BUSY,	/* being executed */
 	CMD_DONE,	/* waits for its completion to be posted */
 	CMD_DELAYED,	/* not executed before @due */
 	CMD_WAITING,	/* an AER */

@@ -212,6 +212,7 @@ void nvme_run_queues(struct emu_nvme *n)
 		while (n->sq[i].live && n->sq[i].head != n->sq[i].tail && nvme_running(n))
 			fetch(n, i);
 	}
+	nvme_post_completions(n);
 	nvme_deliver_aens(n);
 	nvme_post_completions(n);
 }

@@ -3,6 +3,7 @@
 #include "emu_internal.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,17 +28,24 @@ static struct pci_driver *drivers;
 static unsigned int next_group, next_nvme;
 
 /* A path made of @fmt, in a buffer of the caller's. */
-static const char *path_of(char *buf, const char *fmt, const char *a, const char *b)
+__attribute__((format(printf, 2, 3)))
+static const char *path_of(char *buf, const char *fmt, ...)
 {
-	snprintf(buf, PATH_LEN, fmt, a, b);
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(buf, PATH_LEN, fmt, ap);
+	va_end(ap);
+
 	return buf;
 }
 
-static void link_to(const char *path, const char *fmt, const char *name)
+/* A link at @path to the target @dir/@name. */
+static void link_to(const char *path, const char *dir, const char *name)
 {
 	char target[PATH_LEN];
 
-	path_of(target, fmt, name, "");
+	path_of(target, "%s%s", dir, name);
 	fs_set(fs_make(path, NODE_LINK), target, strlen(target));
 }
 
@@ -98,16 +106,16 @@ static void add_disk(struct emu_pci *pci)
 	pci->nvme_index = next_nvme++;
 	nvme_names(pci, ctrl, disk);
 	snprintf(at, sizeof(at), DEVICES "/%s/nvme/%s/%s", pci->bdf, ctrl, disk);
-	fs_printf(path_of(path, "%s/dev%s", at, ""), "259:%u\n", pci->nvme_index);
-	fs_printf(path_of(path, "%s/size%s", at, ""), "65536\n");
-	fs_make(path_of(path, "%s/holders%s", at, ""), NODE_DIR);
-	fs_make(path_of(path, "%s/slaves%s", at, ""), NODE_DIR);
+	fs_printf(path_of(path, "%s/dev", at), "259:%u\n", pci->nvme_index);
+	fs_printf(path_of(path, "%s/size", at), "65536\n");
+	fs_make(path_of(path, "%s/holders", at), NODE_DIR);
+	fs_make(path_of(path, "%s/slaves", at), NODE_DIR);
 
-	fs_set(fs_make(path_of(path, "/sys/block/%s%s", disk, ""), NODE_LINK), at, strlen(at));
-	fs_set(fs_make(path_of(path, "/sys/class/block/%s%s", disk, ""), NODE_LINK), at,
+	fs_set(fs_make(path_of(path, "/sys/block/%s", disk), NODE_LINK), at, strlen(at));
+	fs_set(fs_make(path_of(path, "/sys/class/block/%s", disk), NODE_LINK), at,
 	       strlen(at));
-	fs_printf(path_of(path, "/dev/%s%s", disk, ""), "%s", "");
-	fs_printf(path_of(path, "/dev/%s%s", ctrl, ""), "%s", "");
+	fs_printf(path_of(path, "/dev/%s", disk), "%s", "");
+	fs_printf(path_of(path, "/dev/%s", ctrl), "%s", "");
 }
 
 static void remove_disk(struct emu_pci *pci)
@@ -115,11 +123,11 @@ static void remove_disk(struct emu_pci *pci)
 	char ctrl[16], disk[16], path[PATH_LEN];
 
 	nvme_names(pci, ctrl, disk);
-	fs_remove(path_of(path, "/sys/block/%s%s", disk, ""));
-	fs_remove(path_of(path, "/sys/class/block/%s%s", disk, ""));
-	fs_remove(path_of(path, "/dev/%s%s", disk, ""));
-	fs_remove(path_of(path, "/dev/%s%s", ctrl, ""));
-	fs_remove(path_of(path, DEVICES "/%s/nvme%s", pci->bdf, ""));
+	fs_remove(path_of(path, "/sys/block/%s", disk));
+	fs_remove(path_of(path, "/sys/class/block/%s", disk));
+	fs_remove(path_of(path, "/dev/%s", disk));
+	fs_remove(path_of(path, "/dev/%s", ctrl));
+	fs_remove(path_of(path, DEVICES "/%s/nvme", pci->bdf));
 }
 
 /* -------------------------------------------------------- bind and unbind */
@@ -149,10 +157,10 @@ static int probe(struct pci_driver *drv, struct emu_pci *pci)
 		return -EBUSY;
 
 	pci->driver = drv;
-	link_to(path_of(path, DEVICES "/%s/driver%s", pci->bdf, ""),
-		"../../../bus/pci/drivers/%s%s", drv->name);
+	link_to(path_of(path, DEVICES "/%s/driver", pci->bdf),
+		"../../../bus/pci/drivers/", drv->name);
 	link_to(path_of(path, BUS "/drivers/%s/%s", drv->name, pci->bdf),
-		"../../../../devices/pci0000:00/%s%s", pci->bdf);
+		"../../../../devices/pci0000:00/", pci->bdf);
 	if (is_vfio(drv))
 		update_group_node(pci->group);
 	if (!strcmp(drv->name, "nvme"))
@@ -171,7 +179,7 @@ static int detach(struct emu_pci *pci)
 		return -EBUSY;
 	}
 	pci->driver = NULL;
-	fs_remove(path_of(path, DEVICES "/%s/driver%s", pci->bdf, ""));
+	fs_remove(path_of(path, DEVICES "/%s/driver", pci->bdf));
 	fs_remove(path_of(path, BUS "/drivers/%s/%s", drv->name, pci->bdf));
 	if (is_vfio(drv))
 		update_group_node(pci->group);
@@ -277,7 +285,7 @@ static void show_override(struct emu_pci *pci)
 {
 	char path[PATH_LEN];
 
-	path_of(path, DEVICES "/%s/driver_override%s", pci->bdf, "");
+	path_of(path, DEVICES "/%s/driver_override", pci->bdf);
 	fs_printf(path, "%s\n", pci->override ? pci->override : "(null)");
 }
 
@@ -312,27 +320,31 @@ static void add_numbers(struct emu_pci *pci, const char *at)
 {
 	const struct emu_pci_opts *o = &pci->opts;
 	const struct {
-		const char *name, *fmt;
-		unsigned int val;
+		const char *name;
+		int digits;	/* hexadecimal; 0 for a decimal number */
+		int val;
 	} attrs[] = {
-		{ "vendor", "0x%04x\n", o->vendor },
-		{ "device", "0x%04x\n", o->device },
-		{ "subsystem_vendor", "0x%04x\n", o->subvendor },
-		{ "subsystem_device", "0x%04x\n", o->subdevice },
-		{ "class", "0x%06x\n", o->classcode },
-		{ "revision", "0x%02x\n", 2 },
-		{ "numa_node", "%d\n", o->numa_node },
-		{ "irq", "%u\n", 0 },
-		{ "sriov_totalvfs", "%u\n", o->sriov_totalvfs },
-		{ "sriov_numvfs", "%u\n", 0 },
+		{ "vendor", 4, o->vendor },
+		{ "device", 4, o->device },
+		{ "subsystem_vendor", 4, o->subvendor },
+		{ "subsystem_device", 4, o->subdevice },
+		{ "class", 6, o->classcode },
+		{ "revision", 2, 2 },
+		{ "numa_node", 0, o->numa_node },
+		{ "irq", 0, 0 },
+		{ "sriov_totalvfs", 0, o->sriov_totalvfs },
+		{ "sriov_numvfs", 0, 0 },
 	};
-	char path[PATH_LEN], text[32];
+	char path[PATH_LEN];
 
 	for (size_t i = 0; i < ARRAY_SIZE(attrs); i++) {
 		if (!strncmp(attrs[i].name, "sriov", 5) && !o->sriov_totalvfs)
 			continue;
-		snprintf(text, sizeof(text), attrs[i].fmt, attrs[i].val);
-		fs_printf(path_of(path, "%s/%s", at, attrs[i].name), "%s", text);
+		path_of(path, "%s/%s", at, attrs[i].name);
+		if (attrs[i].digits)
+			fs_printf(path, "0x%0*x\n", attrs[i].digits, attrs[i].val);
+		else
+			fs_printf(path, "%d\n", attrs[i].val);
 	}
 }
 
@@ -342,18 +354,18 @@ static void add_attributes(struct emu_pci *pci, const char *at)
 	char path[PATH_LEN];
 
 	add_numbers(pci, at);
-	fs_printf(path_of(path, "%s/modalias%s", at, ""),
+	fs_printf(path_of(path, "%s/modalias", at),
 		  "pci:v%08Xd%08Xsv%08Xsd%08Xbc%02Xsc%02Xi%02X\n", o->vendor, o->device,
 		  o->subvendor, o->subdevice, o->classcode >> 16, o->classcode >> 8 & 0xff,
 		  o->classcode & 0xff);
-	fs_attr(path_of(path, "%s/driver_override%s", at, ""), store_override, pci);
+	fs_attr(path_of(path, "%s/driver_override", at), store_override, pci);
 	show_override(pci);
 	if (!o->no_reset)
-		fs_attr(path_of(path, "%s/reset%s", at, ""), store_reset, pci);
-	fs_attr(path_of(path, "%s/enable%s", at, ""), store_ignored, pci);
+		fs_attr(path_of(path, "%s/reset", at), store_reset, pci);
+	fs_attr(path_of(path, "%s/enable", at), store_ignored, pci);
 	fs_printf(path, "0\n");
-	fs_set(fs_make(path_of(path, "%s/config%s", at, ""), NODE_FILE), pci->config, 256);
-	link_to(path_of(path, "%s/subsystem%s", at, ""), "../../../bus/pci%s%s", "");
+	fs_set(fs_make(path_of(path, "%s/config", at), NODE_FILE), pci->config, 256);
+	link_to(path_of(path, "%s/subsystem", at), "../../../bus/pci", "");
 }
 
 static void add_group(struct emu_pci *pci, const char *at)
@@ -364,9 +376,9 @@ static void add_group(struct emu_pci *pci, const char *at)
 		return;
 	pci->group = vfio_group_get(pci->opts.group ? pci->opts.group : next_group++);
 	snprintf(id, sizeof(id), "%u", pci->group->id);
-	link_to(path_of(path, "%s/iommu_group%s", at, ""), "../../../kernel/iommu_groups/%s%s", id);
+	link_to(path_of(path, "%s/iommu_group", at), "../../../kernel/iommu_groups/", id);
 	link_to(path_of(path, "/sys/kernel/iommu_groups/%s/devices/%s", id, pci->bdf),
-		"../../../../devices/pci0000:00/%s%s", pci->bdf);
+		"../../../../devices/pci0000:00/", pci->bdf);
 }
 
 static struct pci_driver *add_driver(const char *name, uint32_t classcode)
@@ -407,9 +419,9 @@ void sysfs_add(struct emu_pci *pci)
 {
 	char at[PATH_LEN], path[PATH_LEN];
 
-	path_of(at, DEVICES "/%s%s", pci->bdf, "");
+	path_of(at, DEVICES "/%s", pci->bdf);
 	fs_make(at, NODE_DIR);
-	link_to(path_of(path, BUS "/devices/%s%s", pci->bdf, ""), "../../../devices/pci0000:00/%s%s",
+	link_to(path_of(path, BUS "/devices/%s", pci->bdf), "../../../devices/pci0000:00/",
 		pci->bdf);
 	add_attributes(pci, at);
 	add_group(pci, at);
