@@ -51,7 +51,7 @@ static const struct command {
 	{ "list", cmd_list, "list devices with driver, IOMMU group, NUMA node and users",
 	  OPT_ALL | OPT_JSON | OPT_VERBOSE },
 	{ "show", cmd_show, "show everything about a device",
-	  OPT_DEVICE | OPT_JSON | OPT_VERBOSE },
+	  OPT_DEVICE | OPT_JSON },
 	{ "bind", cmd_bind, "hand a device to a driver; record what it had",
 	  OPT_DEVICE | OPT_DRIVER | OPT_DRY_RUN | OPT_VERBOSE },
 	{ "unbind", cmd_unbind, "take a device from its driver; record what it had",

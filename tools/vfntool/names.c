@@ -11,7 +11,7 @@
 
 static struct pci_access *database;
 
-/* libpci does not expect this to return. */
+__attribute__((noreturn))
 static void fail(char *fmt, ...)
 {
 	complain("the database of PCI names is damaged");

@@ -74,7 +74,7 @@ static void row(FILE *out, const char *key, const char *value)
 
 static void id_row(FILE *out, const char *key, unsigned int id, int digits, char *name)
 {
-	fprintf(out, "  %-16s %0*x ", key, digits, id);
+	fprintf(out, "  %-16s %0*x%s", key, digits, id, name ? " " : "");
 	put_text(out, name ? name : "");
 	fputc('\n', out);
 	free(name);
