@@ -29,7 +29,7 @@ typedef char *vfn_autostr;
  * NULL or -1 with errno set and leave the text of the error to the caller.
  */
 
-char *vfn_sysfs_format(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+char *vfn_sysfs_format(const char *fmt, ...) __attribute__((format(printf, 1, 2), nonnull(1)));
 char *vfn_sysfs_copy(const char *s, size_t len);
 
 /* The whole file without its last newline. */
