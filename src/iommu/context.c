@@ -108,8 +108,8 @@ int iommu_attach_device(struct iommu_ctx **pctx, const char *bdf)
 
 	__autolock(&lock);
 
-	if (!ctx)
-		ctx = iommu_type1_group_context(bdf);
+	if (!ctx && iommu_type1_group_context(bdf, &ctx))
+		return -1;
 	if (!ctx)
 		ctx = find_or_create(bdf);
 	if (!ctx)

@@ -104,10 +104,10 @@ size_t iommu_table_lookup(struct iommu_ctx *ctx, const void *vaddr, size_t len, 
 void iommu_table_free(struct iommu_ctx *ctx);
 
 /*
- * type1.c. A group of devices has one address space: group_context() returns it
+ * type1.c. A group of devices has one address space: group_context() stores it
  * where another device of the group is open.
  */
-struct iommu_ctx *iommu_type1_group_context(const char *bdf);
+int iommu_type1_group_context(const char *bdf, struct iommu_ctx **ctx);
 extern const struct iommu_ops iommu_type1_ops;
 
 #endif /* VFN_SRC_IOMMU_CONTEXT_H */

@@ -150,7 +150,7 @@ static int explain_not_viable(const char *bdf, const char *path)
 
 static int open_container(const char *bdf)
 {
-	int fd = os_open(CONTAINER_PATH, O_RDWR), version;
+	int fd = os_open(CONTAINER_PATH, O_RDWR), version, type1v2;
 
 	if (fd < 0)
 		return explain_open_container(bdf);
@@ -165,8 +165,12 @@ static int open_container(const char *bdf)
 				bdf, version, VFIO_API_VERSION);
 	}
 
-	if (os_ioctl(fd, VFIO_CHECK_EXTENSION, (void *)(uintptr_t)VFIO_TYPE1v2_IOMMU) != 1) {
+	type1v2 = os_ioctl(fd, VFIO_CHECK_EXTENSION, (void *)(uintptr_t)VFIO_TYPE1v2_IOMMU);
+	if (type1v2 < 1) {
 		close_quietly(fd);
+		if (type1v2 < 0)
+			return vfn_fail(errno, "%s: cannot ask VFIO for its IOMMUs: %s", bdf,
+					strerror(errno));
 		return vfn_fail(ENOTSUP,
 				"%s: the kernel has no type1v2 IOMMU: modprobe vfio_iommu_type1", bdf);
 	}
@@ -444,15 +448,25 @@ static int attach_at(struct iommu_ctx *ctx, const char *bdf, const char *path)
 	return fd;
 }
 
-static int type1_attach(struct iommu_ctx *ctx, const char *bdf)
+static char *group_path(const char *bdf)
 {
 	char *path = pci_get_iommu_group(bdf);
+
+	if (!path && errno == ENODEV)
+		(void)vfn_fail(ENODEV,
+			       "%s has no IOMMU group: turn the IOMMU on in firmware and kernel (intel_iommu=on)",
+			       bdf);
+
+	return path;
+}
+
+static int type1_attach(struct iommu_ctx *ctx, const char *bdf)
+{
+	char *path = group_path(bdf);
 	int fd;
 
 	if (!path)
-		return vfn_fail(ENODEV,
-				"%s has no IOMMU group: turn the IOMMU on in firmware and kernel (intel_iommu=on)",
-				bdf);
+		return -1;
 
 	fd = attach_at(ctx, bdf, path);
 	free(path);
@@ -480,18 +494,20 @@ static void type1_detach(struct iommu_ctx *ctx, const char *bdf)
 	}
 }
 
-struct iommu_ctx *iommu_type1_group_context(const char *bdf)
+int iommu_type1_group_context(const char *bdf, struct iommu_ctx **ctx)
 {
-	char *path = pci_get_iommu_group(bdf);
+	char *path = group_path(bdf);
 	struct group *group;
 
 	if (!path)
-		return NULL;
+		return -1;
 
 	group = find_group(path);
 	free(path);
+	if (group)
+		*ctx = group->ctx;
 
-	return group ? group->ctx : NULL;
+	return 0;
 }
 
 /* ---- mappings ---- */

@@ -5,11 +5,11 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include <vfn/pci/bdf.h>
 #include <vfn/pci/util.h>
 
 #include "nvme/nvme.h"
 #include "os/os.h"
+#include "pci/sysfs.h"
 #include "support/error.h"
 
 #define MS 1000000ULL
@@ -127,19 +127,15 @@ int nvme_enable(struct nvme_ctrl *ctrl)
 
 static int pci_init(struct nvme_ctrl *ctrl, const char *bdf)
 {
-	char name[VFN_PCI_BDF_LEN];
 	unsigned long long classcode;
 
-	if (vfn_pci_parse_bdf(bdf, name))
+	if (pci_device_info_get_ull(bdf, "class", &classcode))
 		return -1;
-
-	if (pci_device_info_get_ull(name, "class", &classcode))
-		return vfn_fail(ENODEV, "%s: there is no such PCI device", name);
 	if (classcode >> 8 != CLASS_NVM)
-		return vfn_fail(ENODEV, "%s is not an NVMe controller but of class 0x%06llx", name,
+		return vfn_fail(ENODEV, "%s is not an NVMe controller but of class 0x%06llx", bdf,
 				classcode);
 
-	return vfio_pci_open(&ctrl->pci, name);
+	return vfio_pci_open(&ctrl->pci, bdf);
 }
 
 int nvme_pci_init(struct nvme_ctrl *ctrl, const char *bdf)
@@ -255,7 +251,7 @@ static int same_device(struct nvme_ctrl *ctrl, const char *bdf)
 {
 	char name[VFN_PCI_BDF_LEN];
 
-	if (vfn_pci_parse_bdf(bdf, name))
+	if (vfn_pci_check_bdf(bdf, name))
 		return -1;
 	if (strcmp(name, ctrl->pci.bdf))
 		return vfn_fail(EBUSY, "%s is open: close it before it becomes %s", ctrl->pci.bdf,

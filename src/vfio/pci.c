@@ -7,7 +7,6 @@
 
 #include <linux/pci_regs.h>
 
-#include <vfn/pci/bdf.h>
 #include <vfn/pci/util.h>
 #include <vfn/support/align.h>
 #include <vfn/support/endian.h>
@@ -15,6 +14,7 @@
 
 #include "iommu/context.h"
 #include "os/os.h"
+#include "pci/sysfs.h"
 #include "support/error.h"
 #include "vfio/device.h"
 
@@ -140,11 +140,9 @@ int vfio_pci_open(struct vfio_pci_device *pci, const char *bdf)
 	if (pci->bdf)
 		return vfn_fail(EALREADY, "%s is open already", pci->bdf);
 
-	if (vfn_pci_parse_bdf(bdf, name))
+	if (vfn_pci_check_bdf(bdf, name) ||
+	    pci_device_info_get_ull(name, "class", &pci->classcode))
 		return -1;
-
-	if (pci_device_info_get_ull(name, "class", &pci->classcode))
-		return vfn_fail(ENODEV, "%s: there is no such PCI device", name);
 
 	pci->bdf = vfn_zalloc(sizeof(name));
 	if (!pci->bdf)
