@@ -97,12 +97,12 @@ int iommu_map_vaddr_align(struct iommu_ctx *ctx, void *vaddr, size_t len, size_t
  * @vaddr: any address inside the mapping
  * @len: receives the length of the mapping, may be NULL
  *
- * No device may be using the memory any more. For ephemeral mappings this
- * takes back one iommu_map_vaddr().
+ * No device may be using the memory any more. Ephemeral maps of the same
+ * memory count: the mapping goes with the last of them, and each of these calls
+ * takes one back.
  *
- * Return: 0, or -1 with errno: ENOENT (nothing is mapped there), EBUSY (a
- * command of the library still uses it), EIO (the kernel did not remove all of
- * it; the mapping and its addresses stay reserved).
+ * Return: 0, or -1 with errno: ENOENT (nothing is mapped there), EIO
+ * (the kernel did not remove all of it; its addresses stay reserved).
  */
 int iommu_unmap_vaddr(struct iommu_ctx *ctx, void *vaddr, size_t *len);
 
