@@ -56,6 +56,10 @@ class KernelLog(unittest.TestCase):
     def test_announced_fault_is_not(self):
         self.assertEqual(kernellog.complaints([self.FAULT], [r"DMAR: \[DMA Write"]), [])
 
+    def test_announced_fault_must_come(self):
+        self.assertEqual(kernellog.missing([self.FAULT], [r"DMAR: \[DMA Write"]), [])
+        self.assertEqual(kernellog.missing(["<6>[    9.1] quiet"], [r"DMAR: \[DMA Write"]), [r"DMAR: \[DMA Write"])
+
     def test_any_word_of_the_iommu_is_noticed_after_boot(self):
         line = "<6>[    0.1] DMAR: Host address width 39"
         self.assertEqual(kernellog.complaints([line], booting=True), [])

@@ -16,7 +16,7 @@ for nsid in 1 2; do
 
 	check 'io reads it back itself' io -d "$BDF_A" -n $nsid -l 4M --pattern $seed --read-only
 	check 'reset' vfntool reset "$BDF_A"
-	check 'the kernel finds the namespace again' wait_for_block "$BDF_A" $nsid
+	check 'the kernel has it again' wait_for_kernel "$BDF_A"
 	check 'and reads the same by the same controller' \
 		io --verify-file "$(block_of "$BDF_A" $nsid)" -l 4M --pattern $seed
 done

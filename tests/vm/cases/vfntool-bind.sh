@@ -45,20 +45,23 @@ says 'show names the group' "[Gg]roup.*$(basename "$(readlink /sys/bus/pci/devic
 check 'reset' vfntool reset "$BDF_A"
 same 'back on nvme' "$(driver_of "$BDF_A")" nvme
 same 'without an override' "$(override "$BDF_A")" '(null)'
-check 'its block device is back' wait_for_block "$BDF_A"
+check 'its block devices are back' wait_for_kernel "$BDF_A"
 
 check 'bind once more' vfntool bind "$BDF_A"
 check 'unbind' vfntool unbind "$BDF_A"
 same 'without a driver' "$(driver_of "$BDF_A")" none
 check 'reset again' vfntool reset "$BDF_A"
 same 'on nvme again' "$(driver_of "$BDF_A")" nvme
+check 'and running' wait_for_kernel "$BDF_A"
 
 check 'the old form binds' vfntool -d "$BDF_A"
 same 'to vfio-pci' "$(driver_of "$BDF_A")" vfio-pci
 check 'the old form takes a driver' vfntool -d "$BDF_A" -t nvme
 same 'and binds to it' "$(driver_of "$BDF_A")" nvme
+check 'running, too' wait_for_kernel "$BDF_A"
 check 'nothing left to reset' vfntool reset "$BDF_A"
 same 'without an override in the end' "$(override "$BDF_A")" '(null)'
+check 'and running in the end' wait_for_kernel "$BDF_A"
 
 same 'b never noticed' "$(state_of "$BDF_B")" "$before_b"
 same 'the neighbour never noticed' "$(state_of "$BDF_NEIGHBOUR")" "$before_neighbour"

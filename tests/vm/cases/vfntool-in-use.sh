@@ -3,7 +3,7 @@
 # vfntool refuses a controller whose disk is in use, says which and why, and leaves it alone.
 . /vfn/tap.sh
 
-device=$(wait_for_block "$BDF_MOUNTED")
+device=$(block_of "$BDF_MOUNTED")
 name=$(basename "$device")
 
 check 'mount' mount -t ext4 "$device" /mnt
@@ -29,9 +29,10 @@ check 'umount' umount /mnt
 check 'bind when it is free' vfntool bind "$BDF_MOUNTED"
 same 'is on vfio-pci' "$(driver_of "$BDF_MOUNTED")" vfio-pci
 check 'reset' vfntool reset "$BDF_MOUNTED"
+check 'is back' wait_for_kernel "$BDF_MOUNTED"
 
 # Swap is a use, too.
-device=$(wait_for_block "$BDF_NEIGHBOUR")
+device=$(block_of "$BDF_NEIGHBOUR")
 mkswap "$device" >/dev/null
 check 'swapon' swapon "$device"
 refuse 'bind of a swap disk' vfntool bind "$BDF_NEIGHBOUR"

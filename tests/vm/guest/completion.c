@@ -146,7 +146,9 @@ static void test_msix_vector_without_eventfd_is_silent(void **state)
 	complete(&ctrl, 1, rq);
 	assert_int_equal(signals(fds[1], 100), 0);
 
+	/* the vector was masked meanwhile: what it missed is pending, and comes now */
 	assert_vfn(vfio_set_irq(&ctrl.pci.dev, &fds[1], 1, 1) == 0);
+	signals(fds[1], 100);
 	rq = submit(&ctrl, 1, 0, iova);
 	assert_true(signals(fds[1], 10000) > 0);
 	complete(&ctrl, 1, rq);

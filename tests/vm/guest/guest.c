@@ -207,7 +207,7 @@ static void ask_host(const char *request, char *reply, size_t len)
 
 void host_qmp(const char *fmt, ...)
 {
-	char request[512], reply[4096];
+	char request[512], reply[1024];
 	va_list args;
 	int len;
 

@@ -76,7 +76,7 @@ static void test_own_address_spaces(void **state)
 
 	/* one goes, the other stays */
 	nvme_close(&one);
-	interleave(&two, &two);
+	exchange(&two, &two);
 	nvme_close(&two);
 }
 

@@ -64,11 +64,14 @@ block_of() {
 	done
 }
 
-# Wait until the kernel's driver has found a namespace again.
-wait_for_block() {
-	for try in $(seq 100); do
-		device=$(block_of "$1" "${2:-1}")
-		[ -b "$device" ] && { echo "$device"; return; }
+# Wait until the kernel's driver has a controller running and its scan finds no more namespaces. To take the
+# controller away before is allowed, but makes the kernel complain.
+wait_for_kernel() {
+	before=none
+	for try in $(seq 200); do
+		now=$(ls -d /sys/bus/pci/devices/"$1"/nvme/nvme*/nvme*n* 2>/dev/null)
+		grep -qs live /sys/bus/pci/devices/"$1"/nvme/nvme*/state && [ -n "$now" ] && [ "$now" = "$before" ] && return
+		before=$now
 		sleep 0.1
 	done
 	return 1

@@ -71,12 +71,14 @@ class Guest:
         return kernellog.complaints(log, self.announced, booting=True)
 
     def execute(self, case):
-        """Have the guest run a case; return its exit status and the complaints of the kernel."""
+        """Have the guest run a case; return its exit status and what is wrong with the kernel's log."""
         deadline = time.monotonic() + case.timeout
         line = f"{case.name}\t{','.join(case.bind) or '-'}\t{case.run}\n"
         self.qemu.results.sendall(line.encode())
         log, status = self.conversation(END, deadline)
-        return int(status), kernellog.complaints(log, self.announced + case.announce)
+        bad = kernellog.complaints(log, self.announced + case.announce)
+        bad += [f"announced, but did not come: {pattern}" for pattern in kernellog.missing(log, case.announce)]
+        return int(status), bad
 
     def run(self, case):
         """Run one case; return its tests."""
@@ -85,7 +87,7 @@ class Guest:
         status, bad = self.execute(case)
         parser.finish(status)
         if bad:
-            parser.tests.append(Test("the kernel has nothing to complain of", False, bad))
+            parser.tests.append(Test("the kernel says what was announced and nothing else", False, bad))
         return parser.tests
 
     def conversation(self, last, deadline):

@@ -15,6 +15,11 @@ WARNING = 4
 RAW = re.compile(r"<(\d+)>(.*)")
 
 
+def missing(lines, announced):
+    """The announced messages that did not come."""
+    return [pattern for pattern in announced if not any(re.search(pattern, line) for line in lines)]
+
+
 def complaints(lines, announced=(), booting=False):
     """The lines of a raw kernel log (dmesg -r) that nobody announced."""
     found = []

@@ -48,7 +48,7 @@ class Parser:
         failed = sum(not test.passed for test in self.tests)
         if not self.tests:
             self.tests.append(Test("the program reports results", False, self.pending))
-        elif self.planned != len(self.tests):
+        elif self.planned != len(self.tests) and not failed:
             self.tests.append(Test(f"all {self.planned} planned tests ran, not {len(self.tests)}", False, self.pending))
         elif status and not failed:
             self.tests.append(Test(f"exit status 0, not {status}", False, self.pending))
