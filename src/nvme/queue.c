@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /* Queues: their memory, their doorbells, and telling the controller of them. */
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,6 +9,10 @@
 
 #include "nvme/nvme.h"
 #include "support/error.h"
+
+/* What a submission and a poll touch lies in one cache line each. */
+__static_assert(offsetof(struct nvme_sq, mem.vaddr) + sizeof(void *) <= 64);
+__static_assert(offsetof(struct nvme_cq, mem.vaddr) + sizeof(void *) <= 64);
 
 /* Submission queue @qid has doorbell 2 * qid, its completion queue the next one. */
 static int find_doorbell(struct nvme_ctrl *ctrl, int index, void **doorbell)
