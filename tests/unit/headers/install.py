@@ -120,8 +120,8 @@ def shared_program_runs(place, _):
 
 
 def shared_program_in_cxx_runs(place, _):
-    """The same in C++, which needs nothing of C++'s library."""
-    place.execute(place.compile("shared.cc", CXX, PROGRAM, *place.shared()))
+    """The same in C++."""
+    place.execute(place.compile("shared_cxx.cc", CXX, PROGRAM, *place.shared(), "-lstdc++"))
 
 
 def static_program_runs(place, _):
