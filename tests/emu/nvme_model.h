@@ -210,6 +210,7 @@ uint64_t nvme_due(const struct emu_nvme *n);
 
 /* nvme_queue.c */
 void nvme_doorbell(struct emu_nvme *n, unsigned int index, uint32_t val);
+void nvme_take_doorbells(struct emu_nvme *n);
 void nvme_poll_shadow(struct emu_nvme *n);
 void nvme_run_queues(struct emu_nvme *n);
 void nvme_post_completions(struct emu_nvme *n);

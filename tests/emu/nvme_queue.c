@@ -258,7 +258,7 @@ static void raise_irq(struct emu_nvme *n, const struct model_cq *cq)
 {
 	if (!cq->ien)
 		return;
-	n->stats.irqs += irq_signal(n->pci, cq->vector);
+	irq_signal(n->pci, cq->vector);
 	nvme_update_intx(n);
 }
 
@@ -343,9 +343,10 @@ void nvme_post_completions(struct emu_nvme *n)
 /* INTx: asserted while a completion queue with interrupts has entries. */
 void nvme_update_intx(struct emu_nvme *n)
 {
+	const bool used = n->pci->irq[VFIO_PCI_INTX_IRQ_INDEX].enabled;
 	bool level = false;
 
-	for (unsigned int i = 0; i < NVME_MAX_QUEUES; i++) {
+	for (unsigned int i = 0; used && i < NVME_MAX_QUEUES; i++) {
 		const struct model_cq *cq = &n->cq[i];
 
 		level |= cq->live && cq->ien && cq->head != cq->tail && !(n->intm & 1);
@@ -443,6 +444,28 @@ void nvme_doorbell(struct emu_nvme *n, unsigned int index, uint32_t val)
 		cq_head(n, qid, val);
 	else
 		sq_tail(n, qid, val);
+}
+
+static uint32_t take(struct emu_nvme *n, unsigned int index)
+{
+	return __atomic_exchange_n(&n->db[index], DB_NONE, __ATOMIC_ACQUIRE);
+}
+
+/*
+ * The admin tail is read first and applied last: whatever the host rang before
+ * it submitted, say, a queue deletion is then seen before the deletion.
+ */
+void nvme_take_doorbells(struct emu_nvme *n)
+{
+	uint32_t admin = take(n, 0), val;
+
+	for (unsigned int i = 1; i < nvme_max_db(n); i++) {
+		val = take(n, i);
+		if (val != DB_NONE)
+			nvme_doorbell(n, i, val);
+	}
+	if (admin != DB_NONE)
+		nvme_doorbell(n, 0, admin);
 }
 
 static bool poll_word(struct emu_nvme *n, unsigned int index, uint32_t *seen)

@@ -94,19 +94,22 @@ static void enable(struct emu_nvme *n)
 		n->ready_at = clock_now() + n->o.ready_ns;
 }
 
-static void disable(struct emu_nvme *n)
-{
-	n->shutdown_at = NEVER;
-	n->ready_at = NEVER;
-	if (!n->flags[EMU_NEVER_UNREADY])
-		n->ready_at = clock_now() + n->o.ready_ns;
-}
-
 static void reset_done(struct emu_nvme *n)
 {
 	nvme_drop_queues(n);
 	n->csts = 0;
 	n->intm = 0;
+}
+
+/* Memory is the controller's until RDY is 0; if it is already, no host would wait. */
+static void disable(struct emu_nvme *n)
+{
+	n->shutdown_at = NEVER;
+	n->ready_at = NEVER;
+	if (!(n->csts & CSTS_RDY))
+		reset_done(n);
+	else if (!n->flags[EMU_NEVER_UNREADY])
+		n->ready_at = clock_now() + n->o.ready_ns;
 }
 
 static void become_ready(struct emu_nvme *n)
@@ -313,6 +316,15 @@ static uint32_t read_reg(const struct emu_nvme *n, uint64_t offset)
 	}
 }
 
+/* Let happen what the host did before: posted doorbells, passing time. */
+static void catch_up(struct emu_nvme *n)
+{
+	if (emu_threaded)
+		nvme_take_doorbells(n);
+	else
+		nvme_tick(n);
+}
+
 /* Count an access; true if the registers are broken from here on. */
 static bool access_fails(struct emu_nvme *n)
 {
@@ -347,8 +359,7 @@ static uint32_t pci_read32(struct emu_pci *pci, unsigned int bar, uint64_t offse
 	}
 	if (access_fails(n))
 		return n->fail_value;
-	if (!emu_threaded)
-		nvme_tick(n);
+	catch_up(n);
 
 	return read_reg(n, offset);
 }
@@ -365,6 +376,7 @@ static void pci_write32(struct emu_pci *pci, unsigned int bar, uint64_t offset, 
 			nvme_doorbell(n, db, val);
 	} else {
 		emu_log("reg write 0x%02x 0x%x", (unsigned int)offset, val);
+		catch_up(n);
 		if (!access_fails(n))
 			write_reg(n, offset, val);
 	}
@@ -389,6 +401,7 @@ static bool pci_post(struct emu_pci *pci, uint64_t offset, uint32_t val)
 
 static void pci_reset_model(struct emu_pci *pci)
 {
+	catch_up(pci->model);
 	power_on(pci->model);
 }
 
@@ -576,6 +589,7 @@ uint32_t emu_nvme_reg(struct emu_nvme *n, unsigned int offset)
 struct emu_nvme_stats emu_nvme_stats(struct emu_nvme *n)
 {
 	emu_autolock();
+	n->stats.irqs = n->pci->irqs_signalled;
 	return n->stats;
 }
 

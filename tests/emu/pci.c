@@ -259,7 +259,7 @@ bool emu_pci_bus_master(struct emu_pci *pci)
 void emu_pci_irq_spurious(struct emu_pci *pci, unsigned int vector)
 {
 	emu_autolock();
-	irq_signal(pci, vector);
+	irq_spurious(pci, vector);
 }
 
 unsigned int emu_pci_irq_enabled(struct emu_pci *pci, unsigned int index)

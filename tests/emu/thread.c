@@ -28,34 +28,12 @@ uint64_t nvme_next_due(void)
 	return due;
 }
 
-static uint32_t take(struct emu_nvme *n, unsigned int index)
-{
-	return __atomic_exchange_n(&n->db[index], DB_NONE, __ATOMIC_ACQUIRE);
-}
-
-/*
- * The admin tail is read first and applied last: whatever the host rang before
- * it submitted, say, a queue deletion is then seen before the deletion.
- */
-static void take_doorbells(struct emu_nvme *n)
-{
-	uint32_t admin = take(n, 0), val;
-
-	for (unsigned int i = 1; i < nvme_max_db(n); i++) {
-		val = take(n, i);
-		if (val != DB_NONE)
-			nvme_doorbell(n, i, val);
-	}
-	if (admin != DB_NONE)
-		nvme_doorbell(n, 0, admin);
-}
-
 static void work(struct emu_nvme *n, bool kicked)
 {
 	emu_autolock();
 
 	if (kicked)
-		take_doorbells(n);
+		nvme_take_doorbells(n);
 	nvme_tick(n);
 }
 
@@ -107,6 +85,6 @@ void emu_stop_threads(void)
 	emu_time = now > emu_time ? now : emu_time;
 	__atomic_store_n(&emu_threaded, false, __ATOMIC_RELEASE);
 	for (struct emu_nvme *n = emu_nvmes; n; n = n->next)
-		take_doorbells(n);
+		nvme_take_doorbells(n);
 	nvme_run_all();
 }

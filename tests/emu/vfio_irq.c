@@ -322,17 +322,25 @@ int irq_set(struct emu_pci *pci, const struct vfio_irq_set *set)
 	return msi_set(pci, set);
 }
 
-/* Vector @vector of MSI-X or MSI; INTx has only a level. */
-bool irq_signal(struct emu_pci *pci, unsigned int vector)
+static bool signal_index(struct emu_pci *pci, unsigned int index, unsigned int vector)
 {
-	for (unsigned int i = VFIO_PCI_INTX_IRQ_INDEX; i <= VFIO_PCI_MSIX_IRQ_INDEX; i++) {
-		struct pci_irq *irq = &pci->irq[i];
+	struct pci_irq *irq = &pci->irq[index];
+	bool done = vector < irq->enabled && signal_fd(irq->fds[vector]);
 
-		if (vector < irq->enabled && signal_fd(irq->fds[vector])) {
-			pci->irqs_signalled++;
-			return true;
-		}
-	}
+	pci->irqs_signalled += done;
 
-	return false;
+	return done;
+}
+
+/* Vector @vector of MSI-X or MSI; INTx has only a level. */
+void irq_signal(struct emu_pci *pci, unsigned int vector)
+{
+	if (!signal_index(pci, VFIO_PCI_MSIX_IRQ_INDEX, vector))
+		signal_index(pci, VFIO_PCI_MSI_IRQ_INDEX, vector);
+}
+
+void irq_spurious(struct emu_pci *pci, unsigned int vector)
+{
+	if (!signal_index(pci, VFIO_PCI_INTX_IRQ_INDEX, vector))
+		irq_signal(pci, vector);
 }
