@@ -63,8 +63,8 @@ static char *unescape(struct span span)
 		return NULL;
 
 	for (const char *from = text; *from; to++) {
-		if (from[0] == '\\' && from[1] >= '0' && from[1] <= '3' &&
-		    from[2] >= '0' && from[2] <= '7' && from[3] >= '0' && from[3] <= '7') {
+		if (from[0] == '\\' && from[1] >= '0' && from[1] <= '3' && from[2] >= '0' &&
+		    from[2] <= '7' && from[3] >= '0' && from[3] <= '7') {
 			*to = (char)((from[1] - '0') << 6 | (from[2] - '0') << 3 | (from[3] - '0'));
 			from += 4;
 		} else {
@@ -155,8 +155,8 @@ static int take_holder(const char *name, void *arg)
 	if (!alias && errno != ENOENT)
 		return -1;
 
-	*use = alias ? vfn_sysfs_format("held by %s (%s)", name, alias) :
-		       vfn_sysfs_format("held by %s", name);
+	*use = alias ? vfn_sysfs_format("held by %s (%s)", name, alias)
+		     : vfn_sysfs_format("held by %s", name);
 
 	return *use ? 1 : -1;
 }
@@ -288,8 +288,7 @@ static char *read_table(const char *path)
 	return text || errno != ENOENT ? text : vfn_sysfs_copy("", 0);
 }
 
-int vfn_pci_for_each_block(const char *bdf,
-			   int (*fn)(const char *name, const char *use, void *arg),
+int vfn_pci_for_each_block(const char *bdf, int (*fn)(const char *name, const char *use, void *arg),
 			   void *arg)
 {
 	struct walk walk = { .fn = fn, .arg = arg };

@@ -32,11 +32,11 @@ static int read_optional(const char *bdf, const char *attr, unsigned long long *
 
 static int read_ids(struct vfn_pci_info *info)
 {
-	unsigned long long vendor, device, class, subvendor, subdevice, revision;
+	unsigned long long vendor, device, classcode, subvendor, subdevice, revision;
 
 	if (pci_device_info_get_ull(info->bdf, "vendor", &vendor) ||
 	    pci_device_info_get_ull(info->bdf, "device", &device) ||
-	    pci_device_info_get_ull(info->bdf, "class", &class) ||
+	    pci_device_info_get_ull(info->bdf, "class", &classcode) ||
 	    read_optional(info->bdf, "subsystem_vendor", &subvendor) ||
 	    read_optional(info->bdf, "subsystem_device", &subdevice) ||
 	    read_optional(info->bdf, "revision", &revision))
@@ -44,7 +44,7 @@ static int read_ids(struct vfn_pci_info *info)
 
 	info->vendor = (uint16_t)vendor;
 	info->device = (uint16_t)device;
-	info->classcode = (uint32_t)class;
+	info->classcode = (uint32_t)classcode;
 	info->subsystem_vendor = (uint16_t)subvendor;
 	info->subsystem_device = (uint16_t)subdevice;
 	info->revision = (uint8_t)revision;

@@ -47,8 +47,10 @@ static const char *advice(int err)
 	return err == EACCES || err == EPERM ? " (are you root?)" : "";
 }
 
-/* Announce a step: -1 when the caller calls the change off. */
-__attribute__((format(printf, 3, 4)))
+static int announce(const char *bdf, const struct vfn_pci_steps *steps, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* -1 when the caller calls the change off. */
 static int announce(const char *bdf, const struct vfn_pci_steps *steps, const char *fmt, ...)
 {
 	char text[512];
@@ -118,19 +120,19 @@ static int fail_step(const char *bdf, const char *step, const char *what)
 {
 	int err = errno;
 
-	return vfn_fail(err, "%s: cannot %s%s: %s%s", bdf, step, what, strerror(err),
-			advice(err));
+	return vfn_fail(err, "%s: cannot %s%s: %s%s", bdf, step, what, strerror(err), advice(err));
 }
 
-static int change_override(const char *bdf, const char *override,
-			   const struct vfn_pci_steps *steps)
+static int change_override(const char *bdf, const char *override, const struct vfn_pci_steps *steps)
 {
-	if (override ? announce(bdf, steps, "set driver_override to %s", override) :
-		       announce(bdf, steps, "clear driver_override"))
+	if (override ? announce(bdf, steps, "set driver_override to %s", override)
+		     : announce(bdf, steps, "clear driver_override"))
 		return -1;
 
-	return is_dry(steps) || !write_override(bdf, override) ? 0 :
-	       fail_step(bdf, "write driver_override", "");
+	if (!is_dry(steps) && write_override(bdf, override))
+		return fail_step(bdf, "write driver_override", "");
+
+	return 0;
 }
 
 static int change_driver(const char *bdf, const char *from, const char *to,
@@ -187,9 +189,8 @@ static void put_back(const char *bdf, const struct binding *before)
 	if (ret) {
 		__autostr first = vfn_sysfs_format("%s", vfn_last_error());
 
-		vfn_fail(saved, "%s; and it could not be given back to %s: %s",
-			 first ? first : bdf, before->driver ? before->driver : "no driver",
-			 strerror(errno));
+		vfn_fail(saved, "%s; and it could not be given back to %s: %s", first ? first : bdf,
+			 before->driver ? before->driver : "no driver", strerror(errno));
 	}
 	errno = saved;
 }

@@ -95,8 +95,8 @@ int vfn_pci_save_record(const char *bdf, const char *driver, const char *overrid
 {
 	__autostr path = record_path(bdf);
 	__autostr text = vfn_sysfs_format("%s%s\n%s%s\n%s%s\n", keys[0], driver ? driver : "",
-					  keys[1], override ? override : "",
-					  keys[2], bound ? bound : "");
+					  keys[1], override ? override : "", keys[2],
+					  bound ? bound : "");
 
 	if (!path || !text)
 		return -1;

@@ -16,8 +16,7 @@ int vfn_pci_check_bdf(const char *s, char bdf[VFN_PCI_BDF_LEN])
 	if (!vfn_pci_parse_bdf(s, bdf))
 		return 0;
 
-	return vfn_fail(EINVAL, "'%.40s' is no PCI address: write it as 0000:01:00.0",
-			s ? s : "");
+	return vfn_fail(EINVAL, "'%.40s' is no PCI address: write it as 0000:01:00.0", s ? s : "");
 }
 
 int vfn_pci_find(const char *s, char bdf[VFN_PCI_BDF_LEN])
@@ -178,7 +177,7 @@ char *pci_get_iommu_group(const char *bdf)
 
 	group = vfn_pci_group_number(id);
 	if (group < 0 && errno == ENOENT) {
-		vfn_fail(ENODEV, "%s has no IOMMU group: enable the IOMMU in the firmware and boot with intel_iommu=on (AMD: amd_iommu=on)",
+		vfn_fail(ENODEV, "%s has no IOMMU group: boot with intel_iommu=on or amd_iommu=on",
 			 id);
 		return NULL;
 	}
@@ -213,7 +212,7 @@ char *pci_get_device_vfio_id(const char *bdf)
 	if (!path || vfn_sysfs_list(path, take_name, &name) < 0)
 		vfn_fail(errno, "%s: cannot read vfio-dev: %s", id, strerror(errno));
 	else if (!name)
-		vfn_fail(ENOENT, "%s has no VFIO character device: bind it to vfio-pci on Linux 6.6 or later",
+		vfn_fail(ENOENT, "%s has no VFIO device file: that takes vfio-pci and Linux 6.6",
 			 id);
 
 	return name;

@@ -52,8 +52,8 @@ static int report_step(const char *bdf, const char *step, void *arg)
 	return caught;
 }
 
-static int run(const struct request *req, int (*change)(const struct request *req,
-							const struct vfn_pci_steps *steps))
+static int run(const struct request *req,
+	       int (*change)(const struct request *req, const struct vfn_pci_steps *steps))
 {
 	struct vfn_pci_steps steps = {
 		.dry_run = req->dry_run,

@@ -138,8 +138,7 @@ int cmd_list(const struct request *req)
 	}
 
 	if (!list.shown && !req->json && !req->all)
-		complain("no NVMe device among %u PCI devices: see vfntool list --all",
-			 list.seen);
+		complain("no NVMe device among %u PCI devices: see vfntool list --all", list.seen);
 	if (req->verbose)
 		complain("%u of %u PCI devices listed", list.shown, list.seen);
 

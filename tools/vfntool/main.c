@@ -13,14 +13,14 @@
 
 /* Options, and which of them a subcommand takes. */
 enum {
-	OPT_DEVICE	= 1 << 0,
-	OPT_DRIVER	= 1 << 1,
-	OPT_ALL		= 1 << 2,
-	OPT_JSON	= 1 << 3,
-	OPT_DRY_RUN	= 1 << 4,
-	OPT_VERBOSE	= 1 << 5,
-	OPT_HELP	= 1 << 6,
-	OPT_VERSION	= 1 << 7,
+	OPT_DEVICE = 1 << 0,
+	OPT_DRIVER = 1 << 1,
+	OPT_ALL = 1 << 2,
+	OPT_JSON = 1 << 3,
+	OPT_DRY_RUN = 1 << 4,
+	OPT_VERBOSE = 1 << 5,
+	OPT_HELP = 1 << 6,
+	OPT_VERSION = 1 << 7,
 };
 
 static const struct option_text {
@@ -31,10 +31,12 @@ static const struct option_text {
 	const char *text;
 } options[] = {
 	{ OPT_DEVICE, 'd', "device", "BDF", "the device, as 0000:01:00.0 or 01:00.0" },
-	{ OPT_DRIVER, 't', "driver", "DRIVER", "driver to bind to, " DEFAULT_DRIVER " if not given" },
+	{ OPT_DRIVER, 't', "driver", "DRIVER",
+	  "driver to bind to, " DEFAULT_DRIVER " if not given" },
 	{ OPT_ALL, 'a', "all", NULL, "all PCI devices, not just NVMe" },
 	{ OPT_JSON, 'j', "json", NULL, "print JSON" },
-	{ OPT_DRY_RUN, 'n', "dry-run", NULL, "check everything, say what would be done, do nothing" },
+	{ OPT_DRY_RUN, 'n', "dry-run", NULL,
+	  "check everything, say what would be done, do nothing" },
 	{ OPT_VERBOSE, 'v', "verbose", NULL, "say what is done" },
 	{ OPT_HELP, 'h', "help", NULL, "print this and exit" },
 	{ OPT_VERSION, 'V', "version", NULL, "print the version and exit" },
@@ -50,8 +52,7 @@ static const struct command {
 } commands[] = {
 	{ "list", cmd_list, "list devices with driver, IOMMU group, NUMA node and users",
 	  OPT_ALL | OPT_JSON | OPT_VERBOSE },
-	{ "show", cmd_show, "show everything about a device",
-	  OPT_DEVICE | OPT_JSON },
+	{ "show", cmd_show, "show everything about a device", OPT_DEVICE | OPT_JSON },
 	{ "bind", cmd_bind, "hand a device to a driver; record what it had",
 	  OPT_DEVICE | OPT_DRIVER | OPT_DRY_RUN | OPT_VERBOSE },
 	{ "unbind", cmd_unbind, "take a device from its driver; record what it had",
@@ -85,7 +86,8 @@ static void print_usage(FILE *out)
 	fputs("usage: vfntool COMMAND [BDF] [OPTION...]\n"
 	      "       vfntool -d BDF [-t DRIVER] [-v]      the same as bind\n"
 	      "\n"
-	      "commands:\n", out);
+	      "commands:\n",
+	      out);
 	for (size_t i = 0; i < NR_COMMANDS; i++) {
 		const struct command *c = &commands[i];
 
@@ -104,15 +106,16 @@ static void print_usage(FILE *out)
 	for (size_t o = 0; o < NR_OPTIONS; o++) {
 		char name[32];
 
-		snprintf(name, sizeof(name), "%s%s%s", options[o].name,
-			 options[o].arg ? " " : "", options[o].arg ? options[o].arg : "");
+		snprintf(name, sizeof(name), "%s%s%s", options[o].name, options[o].arg ? " " : "",
+			 options[o].arg ? options[o].arg : "");
 		fprintf(out, "  -%c, --%-15s %s\n", options[o].letter, name, options[o].text);
 	}
 }
 
-static int usage_error(const char *what, const char *text)
+/* What is wrong, in three parts: the last is what the user wrote. */
+static int usage_error(const char *what, const char *sep, const char *text)
 {
-	complain("%s%s", what, text);
+	complain("%s%s%s", what, sep, text);
 	fputc('\n', stderr);
 	print_usage(stderr);
 
@@ -161,10 +164,10 @@ static int read_options(int argc, char **argv, struct line *line)
 		const struct option_text *option = find_option(letter);
 
 		if (!option)
-			return usage_error(letter == ':' ? "argument missing after " :
-					   "unknown option ", argv[optind - 1]);
+			return usage_error(letter == ':' ? "no argument after" : "unknown option",
+					   " ", argv[optind - 1]);
 		if (line->given & option->bit)
-			return usage_error("given twice: --", option->name);
+			return usage_error("given twice", ": --", option->name);
 
 		line->given |= option->bit;
 		if (option->bit == OPT_DEVICE)
@@ -183,36 +186,34 @@ static int read_operands(int argc, char **argv, struct line *line)
 
 	if (optind < argc) {
 		if (line->device)
-			return usage_error("device given twice: ", argv[optind]);
+			return usage_error("device given twice", ": ", argv[optind]);
 		line->given |= OPT_DEVICE;
 		line->device = argv[optind++];
 	}
 
-	return optind < argc ? usage_error("surplus argument: ", argv[optind]) : 0;
+	return optind < argc ? usage_error("surplus argument", ": ", argv[optind]) : 0;
 }
 
-static int check_line(const struct line *line, const struct command **command,
-		      struct request *req)
+static int check_line(const struct line *line, const struct command **command, struct request *req)
 {
 	const struct command *c;
 
 	if (!line->command && !line->device)
-		return usage_error("no command", "");
+		return usage_error("no command", "", "");
 
 	c = find_command(line->command ? line->command : "bind");
 	if (!c)
-		return usage_error("unknown command: ", line->command);
+		return usage_error("unknown command", ": ", line->command);
 
 	for (size_t o = 0; o < NR_OPTIONS; o++) {
 		if (line->given & ~c->options & options[o].bit)
-			return usage_error(c->name, options[o].bit == OPT_DEVICE ?
-					   " takes no device" : " does not take that option");
+			return usage_error(c->name, " does not take --", options[o].name);
 	}
 
 	if (c->options & OPT_DEVICE && !line->device)
-		return usage_error(c->name, " needs the address of a device");
+		return usage_error(c->name, " needs the address of a device", "");
 	if (line->device && vfn_pci_parse_bdf(line->device, req->bdf))
-		return usage_error("no PCI address such as 0000:01:00.0: ", line->device);
+		return usage_error("no PCI address such as 0000:01:00.0", ": ", line->device);
 
 	*command = c;
 	req->driver = line->driver ? line->driver : DEFAULT_DRIVER;

@@ -9,9 +9,9 @@
 #include "json.h"
 
 /* Flags of the kernel's struct resource. */
-#define RESOURCE_IO		0x00000100
-#define RESOURCE_PREFETCH	0x00002000
-#define RESOURCE_MEM_64		0x00100000
+#define RESOURCE_IO 0x00000100
+#define RESOURCE_PREFETCH 0x00002000
+#define RESOURCE_MEM_64 0x00100000
 
 struct details {
 	struct vfn_pci_info info;
@@ -90,7 +90,7 @@ static void number_row(FILE *out, const char *key, int number)
 
 static int member_row(const char *bdf, const char *driver, void *arg)
 {
-	fprintf(arg, "  %-16s %s ", "  also in group", bdf);
+	fprintf(arg, "  %-16s %s ", "also in group", bdf);
 	put_text(arg, driver ? driver : "no driver");
 	fputc('\n', arg);
 
@@ -164,7 +164,7 @@ static int show_text(FILE *out, const struct details *d)
 	row(out, "driver override", info->driver_override);
 	record_row(out, d);
 	if (d->pf)
-		row(out, "virtual function", d->pf);
+		fprintf(out, "  virtual function of %s\n", d->pf);
 	number_row(out, "IOMMU group", info->iommu_group);
 	if (info->iommu_group >= 0 && vfn_pci_group_members(info->bdf, member_row, out))
 		return -1;

@@ -7,11 +7,21 @@
 
 #include <vfn/support/log.h>
 
+/* What the first byte promises; 0 if no character starts with it. */
+static unsigned int character_size(unsigned char first)
+{
+	if (first < 0x80)
+		return 1;
+	if (first < 0xc2 || first > 0xf4)
+		return 0;
+
+	return first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+}
+
 unsigned int utf8_length(const char *text)
 {
 	const unsigned char *s = (const unsigned char *)text;
-	unsigned int len = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 :
-			   s[0] < 0xf0 ? 3 : s[0] < 0xf5 ? 4 : 0;
+	unsigned int len = character_size(s[0]);
 
 	for (unsigned int i = 1; i < len; i++) {
 		if ((s[i] & 0xc0) != 0x80)

@@ -129,8 +129,7 @@ int vfn_pci_group_members(const char *bdf,
  *
  * Return: 0, the value that stopped the walk, or -1 with errno set.
  */
-int vfn_pci_for_each_block(const char *bdf,
-			   int (*fn)(const char *name, const char *use, void *arg),
+int vfn_pci_for_each_block(const char *bdf, int (*fn)(const char *name, const char *use, void *arg),
 			   void *arg);
 
 VFN_END_DECLS

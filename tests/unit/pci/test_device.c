@@ -16,8 +16,7 @@ static int leave(struct trail *trail, const char *name, const char *value)
 {
 	size_t len = strlen(trail->text);
 
-	snprintf(trail->text + len, sizeof(trail->text) - len, "%s=%s,", name,
-		 value ? value : "-");
+	snprintf(trail->text + len, sizeof(trail->text) - len, "%s=%s,", name, value ? value : "-");
 
 	return trail->stop_after && !--trail->stop_after ? 7 : 0;
 }
@@ -65,8 +64,13 @@ static void walk_that_is_stopped_returns_the_value(void **state)
 static void info_has_everything(void **state)
 {
 	struct emu_pci_opts opts = {
-		.vendor = 0x8086, .device = 0x0a54, .subvendor = 0x1028, .subdevice = 0x1fe1,
-		.numa_node = 1, .group = 44, .driver = "nvme",
+		.vendor = 0x8086,
+		.device = 0x0a54,
+		.subvendor = 0x1028,
+		.subdevice = 0x1fe1,
+		.numa_node = 1,
+		.group = 44,
+		.driver = "nvme",
 	};
 	struct vfn_pci_info info;
 
@@ -74,14 +78,13 @@ static void info_has_everything(void **state)
 	emu_file(DEV "/irq", "11\n");
 	emu_file(DEV "/msi_irqs/29", "msix\n");
 	emu_file(DEV "/msi_irqs/30", "msix\n");
-	emu_file(DEV "/resource",
-		 "0x00000000fe000000 0x00000000fe003fff 0x0000000000140204\n"
-		 "0x0000000000000000 0x0000000000000000 0x0000000000000000\n"
-		 "0x0000004000000000 0x0000004fffffffff 0x000000000014220c\n"
-		 "0x0000000000000000 0x0000000000000000 0x0000000000000000\n"
-		 "0x000000000000c000 0x000000000000c01f 0x0000000000040101\n"
-		 "0x0000000000000000 0x0000000000000000 0x0000000000000000\n"
-		 "0x00000000ffff0000 0x00000000ffffffff 0x0000000000046200\n");
+	emu_file(DEV "/resource", "0x00000000fe000000 0x00000000fe003fff 0x0000000000140204\n"
+				  "0x0000000000000000 0x0000000000000000 0x0000000000000000\n"
+				  "0x0000004000000000 0x0000004fffffffff 0x000000000014220c\n"
+				  "0x0000000000000000 0x0000000000000000 0x0000000000000000\n"
+				  "0x000000000000c000 0x000000000000c01f 0x0000000000040101\n"
+				  "0x0000000000000000 0x0000000000000000 0x0000000000000000\n"
+				  "0x00000000ffff0000 0x00000000ffffffff 0x0000000000046200\n");
 
 	assert_int_equal(vfn_pci_get_info("01:00.0", &info), 0);
 	assert_string_equal(info.bdf, EMU_BDF);
@@ -212,10 +215,11 @@ static void block_mounted_names_the_mount_point(void **state)
 {
 	add_bound(EMU_BDF, "nvme");
 	add_partition("nvme0n1p1", "259:11\n");
-	emu_file("/proc/self/mountinfo",
-		 "22 1 8:1 / / rw - ext4 /dev/sda1 rw\n"
-		 "30 22 259:1 / /other rw - ext4 /dev/nvme1n1 rw\n"
-		 "31 22 259:11 / /srv/with\\040blank\\134 rw,noatime shared:7 - ext4 /dev/nvme0n1p1 rw\n");
+	emu_file(
+		"/proc/self/mountinfo",
+		"22 1 8:1 / / rw - ext4 /dev/sda1 rw\n"
+		"30 22 259:1 / /other rw - ext4 /dev/nvme1n1 rw\n"
+		"31 22 259:11 / /srv/with\\040blank\\134 rw,noatime shared:7 - ext4 /dev/nvme0n1p1 rw\n");
 	assert_blocks("nvme0n1=-,nvme0n1p1=mounted on /srv/with blank\\,");
 	assert_fails_with(vfn_pci_check_idle(EMU_BDF), EBUSY);
 	assert_error_has(EMU_BDF " is in use: nvme0n1p1 is mounted on /srv/with blank");
@@ -302,8 +306,10 @@ static void multipath_head_belongs_to_each_of_its_paths(void **state)
 static void block_deep_below_a_device_belongs_to_it(void **state)
 {
 	add_bound(EMU_BDF, "");
-	emu_link(BLOCK "sda", "../../devices/pci0000:00/" EMU_BDF "/ata1/host0/target0:0:0/block/sda");
-	emu_file("/sys/devices/pci0000:00/" EMU_BDF "/ata1/host0/target0:0:0/block/sda/dev", "8:0\n");
+	emu_link(BLOCK "sda",
+		 "../../devices/pci0000:00/" EMU_BDF "/ata1/host0/target0:0:0/block/sda");
+	emu_file("/sys/devices/pci0000:00/" EMU_BDF "/ata1/host0/target0:0:0/block/sda/dev",
+		 "8:0\n");
 	emu_link(BLOCK "loop0", "../../devices/virtual/block/loop0");
 	assert_blocks("sda=-,");
 }
@@ -325,8 +331,17 @@ static void group_open_elsewhere_is_in_use(void **state)
 static void hostile_tables_are_harmless(void **state)
 {
 	static const char *const tables[] = {
-		"\n\n\n", "1", "1 2 259:0", "1 2 259:0 / ", " - ", "a b c d e - ", "1 2 3 4 5 6 -",
-		"1 2 259:1 / \\0 rw - x /dev/nvme0n1", "1 2 0:0 / \\40 rw - x y", "\\", "- - - -",
+		"\n\n\n",
+		"1",
+		"1 2 259:0",
+		"1 2 259:0 / ",
+		" - ",
+		"a b c d e - ",
+		"1 2 3 4 5 6 -",
+		"1 2 259:1 / \\0 rw - x /dev/nvme0n1",
+		"1 2 0:0 / \\40 rw - x y",
+		"\\",
+		"- - - -",
 	};
 	struct trail trail;
 

@@ -128,9 +128,14 @@ static void restore_without_record_is_enoent(void **state)
 static void record_damaged_is_eproto_and_nothing_touched(void **state)
 {
 	static const char *const damaged[] = {
-		"", "x", "driver=nvme", "driver=nvme\ndriver_override=\n",
-		"driver=nvme\nbound=\ndriver_override=\n", RECORDED "more\n",
-		"driver=../../evil\ndriver_override=\nbound=\n", "driver=..\ndriver_override=\nbound=\n",
+		"",
+		"x",
+		"driver=nvme",
+		"driver=nvme\ndriver_override=\n",
+		"driver=nvme\nbound=\ndriver_override=\n",
+		RECORDED "more\n",
+		"driver=../../evil\ndriver_override=\nbound=\n",
+		"driver=..\ndriver_override=\nbound=\n",
 	};
 	struct vfn_pci_record record;
 
@@ -359,8 +364,8 @@ static int note(const char *bdf, const char *step, void *arg)
 }
 
 #define BIND_STEPS \
-	"record driver nvme in /run/libvfn; set driver_override to vfio-pci; " \
-	"unbind from nvme; bind to vfio-pci; check that vfio-pci has it; "
+ "record driver nvme in /run/libvfn; set driver_override to vfio-pci; " \
+ "unbind from nvme; bind to vfio-pci; check that vfio-pci has it; "
 
 static void dry_run_tells_the_steps_and_changes_nothing(void **state)
 {
@@ -382,7 +387,7 @@ static void dry_run_tells_the_steps_and_changes_nothing(void **state)
 	dry.arg = &reset;
 	assert_int_equal(vfn_pci_restore_driver(EMU_BDF, &dry), 0);
 	assert_string_equal(reset.text, "clear driver_override; unbind from vfio-pci; "
-			    "bind to nvme; check that nvme has it; drop the record; ");
+					"bind to nvme; check that nvme has it; drop the record; ");
 	assert_state("vfio-pci", "vfio-pci", RECORDED);
 }
 

@@ -50,9 +50,12 @@ static void number_ill_formed_is_refused(void **state)
 		const char *text;
 		int err;
 	} cases[] = {
-		{ "", EINVAL }, { "\n", EINVAL }, { "x", EINVAL }, { "12x\n", EINVAL },
-		{ "0x", EINVAL }, { " 1", EINVAL }, { "1 2\n", EINVAL }, { "+1", EINVAL },
-		{ "-1\n", ERANGE }, { "18446744073709551616\n", ERANGE }, { "-", EINVAL },
+		{ "", EINVAL },	     { "\n", EINVAL },
+		{ "x", EINVAL },     { "12x\n", EINVAL },
+		{ "0x", EINVAL },    { " 1", EINVAL },
+		{ "1 2\n", EINVAL }, { "+1", EINVAL },
+		{ "-1\n", ERANGE },  { "18446744073709551616\n", ERANGE },
+		{ "-", EINVAL },
 	};
 	unsigned long long v = 42;
 

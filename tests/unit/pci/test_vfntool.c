@@ -62,12 +62,35 @@ static const char *driver(void)
 static void line_wrong_is_usage_on_stderr(void **state)
 {
 	static const char *const lines[] = {
-		"", "nonsense", "-x", "--nonsense", "-d", "-v", "-t vfio-pci", "--driver",
-		"show", "bind", "unbind", "reset", "bind 1:2.3", "bind ../..", "-d 0000:01:00.8",
-		"list 01:00.0", "list --dry-run", "list -t x", "list -d 01:00.0",
-		"show 01:00.0 --all", "show 01:00.0 --dry-run", "bind 01:00.0 --json",
-		"unbind 01:00.0 -t x", "reset 01:00.0 -t x", "bind 01:00.0 02:00.0",
-		"bind 01:00.0 -d 01:00.0", "-d 01:00.0 -d 01:00.0", "list -j -j", "bind 01:00.0 x y",
+		"",
+		"nonsense",
+		"-x",
+		"--nonsense",
+		"-d",
+		"-v",
+		"-t vfio-pci",
+		"--driver",
+		"show",
+		"bind",
+		"unbind",
+		"reset",
+		"bind 1:2.3",
+		"bind ../..",
+		"-d 0000:01:00.8",
+		"list 01:00.0",
+		"list --dry-run",
+		"list -t x",
+		"list -d 01:00.0",
+		"show 01:00.0 --all",
+		"show 01:00.0 --dry-run",
+		"bind 01:00.0 --json",
+		"unbind 01:00.0 -t x",
+		"reset 01:00.0 -t x",
+		"bind 01:00.0 02:00.0",
+		"bind 01:00.0 -d 01:00.0",
+		"-d 01:00.0 -d 01:00.0",
+		"list -j -j",
+		"bind 01:00.0 x y",
 		"list --json=1",
 	};
 
@@ -97,8 +120,13 @@ static void line_wrong_is_quoted(void **state)
 static void help_names_every_command_and_option(void **state)
 {
 	static const char *const words[] = {
-		"list", "show", "bind", "unbind", "reset", "--device", "--driver", "--all", "--json",
-		"--dry-run", "--verbose", "--help", "--version", "-d BDF [-t DRIVER] [-v]",
+		"list",	     "show",
+		"bind",	     "unbind",
+		"reset",     "--device",
+		"--driver",  "--all",
+		"--json",    "--dry-run",
+		"--verbose", "--help",
+		"--version", "-d BDF [-t DRIVER] [-v]",
 	};
 
 	assert_int_equal(run("--help"), 0);
@@ -281,26 +309,25 @@ static void list_json_is_complete(void **state)
 
 	emu_pci_add(&opts);
 	assert_int_equal(run("list --json"), 0);
-	assert_string_equal(out,
-		"[\n"
-		"  {\n"
-		"    \"bdf\": \"0000:01:00.0\",\n"
-		"    \"vendor\": \"0x1b36\",\n"
-		"    \"vendor_name\": null,\n"
-		"    \"device\": \"0x0010\",\n"
-		"    \"device_name\": null,\n"
-		"    \"driver\": \"nvme\",\n"
-		"    \"numa_node\": null,\n"
-		"    \"iommu_group\": 5,\n"
-		"    \"group_members\": [],\n"
-		"    \"block_devices\": [\n"
-		"      {\n"
-		"        \"name\": \"nvme0n1\",\n"
-		"        \"use\": null\n"
-		"      }\n"
-		"    ]\n"
-		"  }\n"
-		"]\n");
+	assert_string_equal(out, "[\n"
+				 "  {\n"
+				 "    \"bdf\": \"0000:01:00.0\",\n"
+				 "    \"vendor\": \"0x1b36\",\n"
+				 "    \"vendor_name\": null,\n"
+				 "    \"device\": \"0x0010\",\n"
+				 "    \"device_name\": null,\n"
+				 "    \"driver\": \"nvme\",\n"
+				 "    \"numa_node\": null,\n"
+				 "    \"iommu_group\": 5,\n"
+				 "    \"group_members\": [],\n"
+				 "    \"block_devices\": [\n"
+				 "      {\n"
+				 "        \"name\": \"nvme0n1\",\n"
+				 "        \"use\": null\n"
+				 "      }\n"
+				 "    ]\n"
+				 "  }\n"
+				 "]\n");
 }
 
 /* T7: a mount point may hold anything but NUL */
@@ -314,7 +341,9 @@ static void hostile_mount_point_is_escaped(void **state)
 	assert_has(out, "\"mounted on /a\\\"\\\\\\u000a\\u001b[31m\\ufffd(\\ufffd\\ufffd\\ufffd"
 			"\xc3\xa9\xf0\x9f\x92\xbe\\ufffd\"");
 	assert_int_equal(run("list"), 0);
-	assert_has(out, "mounted on /a\"\\\\x0a\\x1b[31m\\xc3(\\xed\\xa0\\x80\xc3\xa9\xf0\x9f\x92\xbe\\xff\n");
+	assert_has(
+		out,
+		"mounted on /a\"\\\\x0a\\x1b[31m\\xc3(\\xed\\xa0\\x80\xc3\xa9\xf0\x9f\x92\xbe\\xff\n");
 	assert_int_equal(run("bind " EMU_BDF), 1);
 	assert_null(strchr(err, '\x1b'));
 	assert_null(strchr(err, '\xff'));
@@ -334,9 +363,43 @@ static void show_tells_record_and_regions(void **state)
 	assert_has(out, "BAR 0            0xfe000000, 16384 bytes, memory, 64 bits\n");
 
 	assert_int_equal(run("show --json " EMU_BDF), 0);
-	assert_has(out, "\"recorded\": {\n    \"driver\": \"nvme\",\n    \"driver_override\": null\n  }");
+	assert_has(
+		out,
+		"\"recorded\": {\n    \"driver\": \"nvme\",\n    \"driver_override\": null\n  }");
 	assert_has(out, "\"iommu_interface\": \"type1\"");
 	assert_has(out, "\"size\": 16384");
+}
+
+static void show_tells_group_function_and_users(void **state)
+{
+	struct emu_pci_opts opts[] = {
+		{ .bdf = EMU_BDF, .group = 5, .driver = "nvme", .sriov_totalvfs = 1 },
+		{ .bdf = EMU_BDF2, .group = 5, .driver = "vfio-pci" },
+	};
+
+	emu_pci_add(&opts[0]);
+	emu_pci_add(&opts[1]);
+	emu_link("/sys/bus/pci/devices/" EMU_BDF2 "/physfn", "../" EMU_BDF);
+	emu_dir("/sys/bus/pci/devices/" EMU_BDF2 "/vfio-dev/vfio3");
+	emu_file("/sys/bus/pci/devices/" EMU_BDF2 "/msi_irqs/40", "msi\n");
+	emu_file("/proc/self/mountinfo", "31 22 259:0 / /srv rw - ext4 /dev/nvme0n1 rw\n");
+
+	assert_int_equal(run("show " EMU_BDF), 0);
+	assert_has(out, "also in group    " EMU_BDF2 " vfio-pci\n");
+	assert_has(out, "block device     nvme0n1 mounted on /srv\n");
+	assert_has(out, "reset gives it   -\n");
+	assert_has(out, "IOMMU interface  -\n");
+
+	assert_int_equal(run("show " EMU_BDF2), 0);
+	assert_has(out, "virtual function of " EMU_BDF "\n");
+	assert_has(out, "VFIO device      vfio3\n");
+	assert_has(out, "MSI vectors      1 in use\n");
+
+	assert_int_equal(run("show --json " EMU_BDF2), 0);
+	assert_has(out, "\"bdf\": \"" EMU_BDF "\",\n      \"driver\": \"nvme\"\n");
+	assert_has(out, "\"physical_function\": \"" EMU_BDF "\"");
+	assert_has(out, "\"vfio_device\": \"vfio3\"");
+	assert_has(out, "\"recorded\": null");
 }
 
 static void show_absent_device_fails_without_output(void **state)
@@ -409,6 +472,7 @@ int main(void)
 		tool_test(list_json_is_complete),
 		tool_test(hostile_mount_point_is_escaped),
 		tool_test(show_tells_record_and_regions),
+		tool_test(show_tells_group_function_and_users),
 		tool_test(show_absent_device_fails_without_output),
 		tool_test(list_json_failing_at_n_is_whole_or_nothing),
 		tool_test(full_disk_is_an_error),
