@@ -62,7 +62,7 @@ lint-cppcheck: lint-gcc
 		--inline-suppr --suppress=missingInclude --error-exitcode=1
 
 lint-valgrind: lint-gcc
-	@ci/run-tests valgrind $(BUILD)/gcc --timeout-multiplier 10 \
+	@ci/run-tests valgrind $(BUILD)/gcc --timeout-multiplier 10 --no-suite interface \
 		--wrapper "valgrind -q --leak-check=full --error-exitcode=99"
 
 prepush: check check-vm coverage lint
