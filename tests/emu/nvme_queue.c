@@ -224,18 +224,34 @@ static bool cq_full(const struct model_cq *cq)
 	return (cq->tail + 1) % cq->size == cq->head;
 }
 
-/* The word with the phase goes last; whoever sees it may read the rest. */
+#ifdef EMU_TSAN
+/* Hosts may read the phase with 8, 4 or 2 bytes; to TSan those are different things. */
+static void publish(uint8_t *mem)
+{
+	__tsan_release(mem + 8);
+	__tsan_release(mem + 12);
+	__tsan_release(mem + 14);
+}
+#else
+static void publish(uint8_t *mem)
+{
+}
+#endif
+
+/* The phase goes last, by itself; whoever sees it may read the rest. */
 static void store_cqe(uint8_t *mem, const uint32_t *cqe)
 {
-	uint64_t last = htole64(cqe[2] | (uint64_t)cqe[3] << 32);
+	const uint16_t status = htole16(cqe[3] >> 16);
+	const uint64_t old_phase = mem[14] & 1;
+	uint64_t high = cqe[2] | (uint64_t)cqe[3] << 32;
 
+	high = (high & ~(1ULL << 48)) | old_phase << 48;
 	put_le32(mem, cqe[0]);
 	put_le32(mem + 4, cqe[1]);
-#ifdef EMU_TSAN
-	__tsan_release(mem + 12);	/* hosts may read the phase with 8, 4 or 2 bytes */
-	__tsan_release(mem + 14);
-#endif
-	__atomic_store_n((uint64_t *)(mem + 8), last, __ATOMIC_RELEASE);
+	__atomic_store_n((uint64_t *)(mem + 8), htole64(high), __ATOMIC_RELEASE);
+	publish(mem);
+	__atomic_store_n((uint16_t *)(mem + 14), status, __ATOMIC_RELEASE);
+	publish(mem);
 }
 
 static void corrupt(uint32_t *cqe, const struct emu_fault *f)

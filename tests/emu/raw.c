@@ -43,6 +43,23 @@ int raw_unmap(struct raw *r, uint64_t iova, uint64_t size)
 	return os_ioctl(r->container, VFIO_IOMMU_UNMAP_DMA, &unmap);
 }
 
+int raw_set_irqs(struct raw *r, uint32_t index, uint32_t flags, uint32_t start, uint32_t count,
+		 const int *fds)
+{
+	uint64_t room[8] = {};
+	struct vfio_irq_set *set = (void *)room;
+
+	set->argsz = sizeof(*set) + (fds ? count * sizeof(int) : 0);
+	set->index = index;
+	set->flags = flags;
+	set->start = start;
+	set->count = count;
+	if (fds)
+		memcpy(set->data, fds, count * sizeof(int));
+
+	return os_ioctl(r->dev, VFIO_DEVICE_SET_IRQS, set);
+}
+
 static void *pages(size_t len)
 {
 	void *mem = os_mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -171,9 +188,9 @@ void raw_submit(struct raw *r, unsigned int qid, const struct raw_cmd *cmd)
 bool raw_poll(struct raw *r, unsigned int qid, struct raw_cqe *cqe)
 {
 	struct raw_queue *q = &r->q[qid];
-	uint64_t last = __atomic_load_n((uint64_t *)&q->cq[q->head].sqhd, __ATOMIC_ACQUIRE);
+	uint16_t sfp = __atomic_load_n(&q->cq[q->head].sfp, __ATOMIC_ACQUIRE);
 
-	if ((last >> 48 & 1) != q->phase)
+	if ((sfp & 1) != q->phase)
 		return false;
 	*cqe = q->cq[q->head];
 	q->head = (q->head + 1) % q->size;

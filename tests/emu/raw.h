@@ -72,6 +72,11 @@ void raw_bus_master(struct raw *r, bool on);
 int raw_map(struct raw *r, void *vaddr, uint64_t iova, uint64_t size, uint32_t flags);
 int raw_unmap(struct raw *r, uint64_t iova, uint64_t size);
 
+#define RAW_TRIGGER_FD (VFIO_IRQ_SET_ACTION_TRIGGER | VFIO_IRQ_SET_DATA_EVENTFD)
+/* VFIO_DEVICE_SET_IRQS with the eventfds @fds, if not NULL. */
+int raw_set_irqs(struct raw *r, uint32_t index, uint32_t flags, uint32_t start, uint32_t count,
+		 const int *fds);
+
 void raw_setup_queue(struct raw *r, unsigned int qid);
 void raw_create_cq(struct raw *r, unsigned int qid, int vector);
 void raw_create_sq(struct raw *r, unsigned int qid);

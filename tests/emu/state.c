@@ -257,12 +257,14 @@ static bool usage_differs(const char *what, size_t now, size_t before)
 static bool usage_changed(const struct emu_usage *before)
 {
 	struct emu_usage now = emu_usage();
+	bool bad = usage_differs("open descriptors", now.fds, before->fds);
 
-	return usage_differs("open descriptors", now.fds, before->fds) |
-	       usage_differs("mappings", now.mmaps, before->mmaps) |
-	       usage_differs("mapped bytes", now.mmap_bytes, before->mmap_bytes) |
-	       usage_differs("DMA mappings", now.dma_maps, before->dma_maps) |
-	       usage_differs("DMA mapped bytes", now.dma_bytes, before->dma_bytes);
+	bad |= usage_differs("mappings", now.mmaps, before->mmaps);
+	bad |= usage_differs("mapped bytes", now.mmap_bytes, before->mmap_bytes);
+	bad |= usage_differs("DMA mappings", now.dma_maps, before->dma_maps);
+	bad |= usage_differs("DMA mapped bytes", now.dma_bytes, before->dma_bytes);
+
+	return bad;
 }
 
 void emu_assert_usage(const struct emu_usage *before)

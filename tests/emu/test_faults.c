@@ -234,29 +234,20 @@ static void interrupt_can_be_lost(void **state)
 {
 	const struct emu_fault f = { .kind = EMU_NO_IRQ, .qid = 0, .opcode = 6 };
 	struct raw_cmd id = raw_identify(1, 0);
-	struct {
-		struct vfio_irq_set set;
-		int fd;
-	} arg = {
-		.set = {
-			.argsz = sizeof(arg), .index = VFIO_PCI_MSIX_IRQ_INDEX, .count = 1,
-			.flags = VFIO_IRQ_SET_ACTION_TRIGGER | VFIO_IRQ_SET_DATA_EVENTFD,
-		},
-		.fd = eventfd(0, EFD_NONBLOCK),
-	};
+	const int fd = eventfd(0, EFD_NONBLOCK);
 	struct raw r;
 
 	emu_nvme_add(NULL);
 	raw_open(&r, EMU_BDF);
 	emu_nvme_fault(r.nvme, &f);
-	assert_int_equal(os_ioctl(r.dev, VFIO_DEVICE_SET_IRQS, &arg), 0);
+	assert_int_equal(raw_set_irqs(&r, VFIO_PCI_MSIX_IRQ_INDEX, RAW_TRIGGER_FD, 0, 1, &fd), 0);
 	raw_enable(&r);
 	assert_int_equal(raw_sync(&r, 0, &id), 0);
 	assert_int_equal(emu_nvme_stats(r.nvme).irqs, 0);
 	assert_int_equal(raw_sync(&r, 0, &id), 0);
 	assert_int_equal(emu_nvme_stats(r.nvme).irqs, 1);
 	raw_stop(&r);
-	close(arg.fd);
+	close(fd);
 }
 
 static void registers_fail_at_the_nth_access(void **state)

@@ -2,24 +2,6 @@
 /* Interrupts of the fake VFIO: INTx with automask, MSI, MSI-X, and SET_IRQS errnos. */
 #include "raw.h"
 
-static int set_irqs(struct raw *r, uint32_t index, uint32_t flags, uint32_t start, uint32_t count,
-		    const int *fds)
-{
-	uint64_t room[8] = {};
-	struct vfio_irq_set *set = (void *)room;
-
-	set->argsz = sizeof(*set) + (fds ? count * sizeof(int) : 0);
-	set->index = index;
-	set->flags = flags;
-	set->start = start;
-	set->count = count;
-	if (fds)
-		memcpy(set->data, fds, count * sizeof(int));
-
-	return os_ioctl(r->dev, VFIO_DEVICE_SET_IRQS, set);
-}
-
-#define TRIGGER_FD (VFIO_IRQ_SET_ACTION_TRIGGER | VFIO_IRQ_SET_DATA_EVENTFD)
 #define TRIGGER_NONE (VFIO_IRQ_SET_ACTION_TRIGGER | VFIO_IRQ_SET_DATA_NONE)
 #define UNMASK (VFIO_IRQ_SET_ACTION_UNMASK | VFIO_IRQ_SET_DATA_NONE)
 #define MSIX VFIO_PCI_MSIX_IRQ_INDEX
@@ -54,15 +36,15 @@ static void set_irqs_rejects_nonsense(void **state)
 	assert_true(info.flags & VFIO_IRQ_INFO_NORESIZE);
 	info.index = 99;
 	assert_einval(os_ioctl(r.dev, VFIO_DEVICE_GET_IRQ_INFO, &info));
-	assert_einval(set_irqs(&r, 99, TRIGGER_NONE, 0, 0, NULL));
-	assert_einval(set_irqs(&r, MSIX, TRIGGER_NONE, 9, 0, NULL));
-	assert_einval(set_irqs(&r, MSIX, TRIGGER_NONE, 0, 10, NULL));
-	assert_einval(set_irqs(&r, MSIX, TRIGGER_FD, 0, 1, NULL));
-	assert_einval(set_irqs(&r, MSIX, TRIGGER_NONE, 0, 0, NULL));
-	assert_einval(set_irqs(&r, VFIO_PCI_MSI_IRQ_INDEX, TRIGGER_NONE, 0, 0, NULL));
-	assert_int_equal(set_irqs(&r, MSIX, TRIGGER_FD, 0, 1, closed), -1);
+	assert_einval(raw_set_irqs(&r, 99, TRIGGER_NONE, 0, 0, NULL));
+	assert_einval(raw_set_irqs(&r, MSIX, TRIGGER_NONE, 9, 0, NULL));
+	assert_einval(raw_set_irqs(&r, MSIX, TRIGGER_NONE, 0, 10, NULL));
+	assert_einval(raw_set_irqs(&r, MSIX, RAW_TRIGGER_FD, 0, 1, NULL));
+	assert_einval(raw_set_irqs(&r, MSIX, TRIGGER_NONE, 0, 0, NULL));
+	assert_einval(raw_set_irqs(&r, VFIO_PCI_MSI_IRQ_INDEX, TRIGGER_NONE, 0, 0, NULL));
+	assert_int_equal(raw_set_irqs(&r, MSIX, RAW_TRIGGER_FD, 0, 1, closed), -1);
 	assert_int_equal(errno, EBADF);
-	assert_einval(set_irqs(&r, MSIX, TRIGGER_FD, 0, 1, null));
+	assert_einval(raw_set_irqs(&r, MSIX, RAW_TRIGGER_FD, 0, 1, null));
 	assert_int_equal(emu_pci_irq_enabled(emu_nvme_pci(r.nvme), MSIX), 0);
 	os_close(null[0]);
 	raw_close(&r);
@@ -76,7 +58,7 @@ static void msix_signals_the_queues_vector(void **state)
 
 	emu_nvme_add(NULL);
 	raw_open(&r, EMU_BDF);
-	assert_int_equal(set_irqs(&r, MSIX, TRIGGER_FD, 0, 3, fds), 0);
+	assert_int_equal(raw_set_irqs(&r, MSIX, RAW_TRIGGER_FD, 0, 3, fds), 0);
 	raw_enable(&r);
 	raw_create_cq(&r, 1, 2);
 	raw_create_sq(&r, 1);
@@ -86,7 +68,7 @@ static void msix_signals_the_queues_vector(void **state)
 	assert_int_equal(events(fds[1]), 0);
 	emu_pci_irq_spurious(emu_nvme_pci(r.nvme), 1);
 	assert_int_equal(events(fds[1]), 1);
-	assert_int_equal(set_irqs(&r, MSIX, TRIGGER_NONE, 0, 0, NULL), 0);
+	assert_int_equal(raw_set_irqs(&r, MSIX, TRIGGER_NONE, 0, 0, NULL), 0);
 	assert_int_equal(raw_sync(&r, 1, &read), 0);
 	assert_int_equal(events(fds[2]), 0);
 	raw_stop(&r);
@@ -105,13 +87,13 @@ static void noresize_and_dynamic_msix(void **state)
 	opts.pci.msix_dynamic = true;
 	emu_nvme_add(&opts);
 	raw_open(&r, EMU_BDF);
-	assert_int_equal(set_irqs(&r, MSIX, TRIGGER_FD, 0, 2, fds), 0);
-	assert_int_equal(set_irqs(&r, MSIX, TRIGGER_FD, 1, 1, fds), 0);
-	assert_einval(set_irqs(&r, MSIX, TRIGGER_FD, 2, 1, fds));
+	assert_int_equal(raw_set_irqs(&r, MSIX, RAW_TRIGGER_FD, 0, 2, fds), 0);
+	assert_int_equal(raw_set_irqs(&r, MSIX, RAW_TRIGGER_FD, 1, 1, fds), 0);
+	assert_einval(raw_set_irqs(&r, MSIX, RAW_TRIGGER_FD, 2, 1, fds));
 	raw_close(&r);
 	raw_open(&r, EMU_BDF2);
-	assert_int_equal(set_irqs(&r, MSIX, TRIGGER_FD, 0, 1, fds), 0);
-	assert_int_equal(set_irqs(&r, MSIX, TRIGGER_FD, 2, 1, fds), 0);
+	assert_int_equal(raw_set_irqs(&r, MSIX, RAW_TRIGGER_FD, 0, 1, fds), 0);
+	assert_int_equal(raw_set_irqs(&r, MSIX, RAW_TRIGGER_FD, 2, 1, fds), 0);
 	assert_int_equal(emu_pci_irq_enabled(emu_nvme_pci(r.nvme), MSIX), 3);
 	raw_close(&r);
 	close(fds[0]);
@@ -125,8 +107,8 @@ static void vectors_may_be_scarce(void **state)
 
 	emu_nvme_add(&opts);
 	raw_open(&r, EMU_BDF);
-	assert_int_equal(set_irqs(&r, MSIX, TRIGGER_FD, 0, 3, fds), 2);
-	assert_int_equal(set_irqs(&r, MSIX, TRIGGER_FD, 0, 2, fds), 0);
+	assert_int_equal(raw_set_irqs(&r, MSIX, RAW_TRIGGER_FD, 0, 3, fds), 2);
+	assert_int_equal(raw_set_irqs(&r, MSIX, RAW_TRIGGER_FD, 0, 2, fds), 0);
 	raw_close(&r);
 }
 
@@ -139,8 +121,8 @@ static void intx_is_masked_until_unmasked(void **state)
 
 	emu_nvme_add(NULL);
 	raw_open(&r, EMU_BDF);
-	assert_int_equal(set_irqs(&r, VFIO_PCI_INTX_IRQ_INDEX, TRIGGER_FD, 0, 1, &fd), 0);
-	assert_einval(set_irqs(&r, MSIX, TRIGGER_FD, 0, 1, &fd));
+	assert_int_equal(raw_set_irqs(&r, VFIO_PCI_INTX_IRQ_INDEX, RAW_TRIGGER_FD, 0, 1, &fd), 0);
+	assert_einval(raw_set_irqs(&r, MSIX, RAW_TRIGGER_FD, 0, 1, &fd));
 	raw_enable(&r);
 	raw_submit(&r, 0, &id);
 	assert_int_equal(events(fd), 1);
@@ -148,17 +130,17 @@ static void intx_is_masked_until_unmasked(void **state)
 	raw_submit(&r, 0, &id);
 	assert_int_equal(events(fd), 0);
 	/* still asserted: unmasking signals at once */
-	assert_int_equal(set_irqs(&r, VFIO_PCI_INTX_IRQ_INDEX, UNMASK, 0, 1, NULL), 0);
+	assert_int_equal(raw_set_irqs(&r, VFIO_PCI_INTX_IRQ_INDEX, UNMASK, 0, 1, NULL), 0);
 	assert_int_equal(events(fd), 1);
 	assert_true(raw_poll(&r, 0, &cqe));
 	/* not asserted any more: it does not */
-	assert_int_equal(set_irqs(&r, VFIO_PCI_INTX_IRQ_INDEX, UNMASK, 0, 1, NULL), 0);
+	assert_int_equal(raw_set_irqs(&r, VFIO_PCI_INTX_IRQ_INDEX, UNMASK, 0, 1, NULL), 0);
 	assert_int_equal(events(fd), 0);
 	raw_submit(&r, 0, &id);
 	assert_int_equal(events(fd), 1);
 	assert_true(raw_poll(&r, 0, &cqe));
 	/* INTMS keeps the line down */
-	assert_int_equal(set_irqs(&r, VFIO_PCI_INTX_IRQ_INDEX, UNMASK, 0, 1, NULL), 0);
+	assert_int_equal(raw_set_irqs(&r, VFIO_PCI_INTX_IRQ_INDEX, UNMASK, 0, 1, NULL), 0);
 	raw_write(&r, 0x0c, 1);
 	raw_submit(&r, 0, &id);
 	assert_int_equal(events(fd), 0);
@@ -178,7 +160,7 @@ static void msi_signals(void **state)
 
 	emu_nvme_add(&opts);
 	raw_open(&r, EMU_BDF);
-	assert_int_equal(set_irqs(&r, VFIO_PCI_MSI_IRQ_INDEX, TRIGGER_FD, 0, 2, fds), 0);
+	assert_int_equal(raw_set_irqs(&r, VFIO_PCI_MSI_IRQ_INDEX, RAW_TRIGGER_FD, 0, 2, fds), 0);
 	raw_enable(&r);
 	raw_create_cq(&r, 1, 1);
 	raw_create_sq(&r, 1);

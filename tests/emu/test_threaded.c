@@ -92,16 +92,7 @@ static void queues_are_independent_of_each_other(void **state)
 
 static void interrupts_arrive(void **state)
 {
-	struct {
-		struct vfio_irq_set set;
-		int fd[2];
-	} arg = {
-		.set = {
-			.argsz = sizeof(arg), .index = VFIO_PCI_MSIX_IRQ_INDEX, .count = 2,
-			.flags = VFIO_IRQ_SET_ACTION_TRIGGER | VFIO_IRQ_SET_DATA_EVENTFD,
-		},
-		.fd = { -1, eventfd(0, EFD_CLOEXEC) },
-	};
+	const int fds[2] = { -1, eventfd(0, EFD_CLOEXEC) };
 	struct raw_cqe cqe;
 	struct raw r;
 	uint64_t n;
@@ -109,7 +100,8 @@ static void interrupts_arrive(void **state)
 	emu_nvme_add(NULL);
 	emu_start_threads();
 	raw_open(&r, EMU_BDF);
-	assert_int_equal(os_ioctl(r.dev, VFIO_DEVICE_SET_IRQS, &arg), 0);
+	assert_int_equal(raw_set_irqs(&r, VFIO_PCI_MSIX_IRQ_INDEX, RAW_TRIGGER_FD, 0, 2, fds),
+			 0);
 	raw_enable(&r);
 	raw_create_cq(&r, 1, 1);
 	raw_create_sq(&r, 1);
@@ -117,11 +109,11 @@ static void interrupts_arrive(void **state)
 		struct raw_cmd read = raw_rw(2, i, 0, 1, RAW_BUF_IOVA, 0);
 
 		raw_submit(&r, 1, &read);
-		assert_int_equal(os_read(arg.fd[1], &n, sizeof(n)), sizeof(n));
+		assert_int_equal(os_read(fds[1], &n, sizeof(n)), sizeof(n));
 		assert_true(raw_poll(&r, 1, &cqe));
 	}
 	raw_stop(&r);
-	close(arg.fd[1]);
+	close(fds[1]);
 }
 
 static void shadow_doorbells_without_mmio(void **state)
