@@ -51,17 +51,23 @@ extern "C" {
 
 /* ---------------------------------------------------------------- machine */
 
-/** emu_init - build an empty machine: file tree, drivers, no devices */
+/**
+ * emu_init() - build an empty machine: file tree, drivers, no devices
+ */
 void emu_init(void);
 
-/** emu_fini - stop threads and free all of it, descriptors and mappings included */
+/**
+ * emu_fini() - stop threads and free all of it, descriptors and mappings included
+ */
 void emu_fini(void);
 
-/** emu_setup - cmocka setup: emu_init() */
+/**
+ * emu_setup() - cmocka setup: emu_init()
+ */
 int emu_setup(void **state);
 
 /**
- * emu_teardown - cmocka teardown: check and free
+ * emu_teardown() - cmocka teardown: check and free
  *
  * Fails the test (with the texts on stderr) if there were violations that no
  * emu_expect_violation() announced, if an announced one did not come, or if a
@@ -71,10 +77,45 @@ int emu_teardown(void **state);
 
 /* ------------------------------------------------------------- violations */
 
-/** emu_violations - number of violations so far that were not announced */
+/**
+ * DOC: violations
+ *
+ * What no correct host does is recorded as a violation, with a text that says
+ * device, command and value; the device then answers as a device would (error
+ * status, CSTS.CFS or nothing). In particular:
+ *
+ * - PRPs: PRP1 not aligned to 4 bytes, a list not to 8, an offset in a later
+ *   entry or chain pointer, a reserved PRP2 that is not zero, and any page,
+ *   list included, that the IOMMU does not map for the direction of the transfer;
+ * - commands: PSDT, reserved bits and dwords, a CID that is outstanding or 0xffff;
+ * - queues: memory that is not mapped, misaligned, shared with another queue, or
+ *   holds phase bits when a completion queue is created; PC clear; a completion
+ *   queue deleted before its submission queues; Number of Queues set too late;
+ * - unmapping memory of a queue, of the shadow doorbells or of an outstanding
+ *   command, and unmapped memory that is used anyway;
+ * - doorbells: no such queue, a value beyond the size, a head past the tail, a
+ *   tail past the head, wrong stride, before CSTS.RDY, not what the shadow says;
+ * - registers: read-only, reserved or unaligned ones written, reserved bits, half
+ *   of a 64-bit one, ASQ, ACQ, AQA or CC fields changed while enabled, enabling
+ *   with values that CAP does not offer or before RDY is 0, INTMS with MSI-X;
+ * - DMA with bus master off, BAR access with memory decode off or outside of a
+ *   mapping (an access that avoids the accessors is a SIGSEGV);
+ * - VFIO: a device closed while its controller is enabled, a container released
+ *   with DMA mappings, munmap of what is not mapped, unbinding an open device.
+ *
+ * A request that a host may well make to see what comes back (bad opcode,
+ * namespace, LBA range, queue id or size, vector, log, feature) has its status
+ * and is no violation.
+ */
+
+/**
+ * emu_violations() - number of violations so far that were not announced
+ */
 unsigned int emu_violations(void);
 
-/** emu_violation - text of violation @i (from 0), NULL past the last */
+/**
+ * emu_violation() - text of violation @i (from 0), NULL past the last
+ */
 const char *emu_violation(unsigned int i);
 
 /**
@@ -85,10 +126,14 @@ const char *emu_violation(unsigned int i);
  */
 void emu_expect_violation(const char *substring);
 
-/** emu_forget_violations - drop all of them, and what was announced */
+/**
+ * emu_forget_violations() - drop all of them, and what was announced
+ */
 void emu_forget_violations(void);
 
-/** emu_assert_clean - cmocka-fail with the texts if there are violations */
+/**
+ * emu_assert_clean() - cmocka-fail with the texts if there are violations
+ */
 void emu_assert_clean(void);
 
 /* -------------------------------------------------- resources and calls */
@@ -111,27 +156,35 @@ struct emu_usage {
 
 struct emu_usage emu_usage(void);
 
-/** emu_assert_usage - cmocka-fail unless the process holds just what @before says */
+/**
+ * emu_assert_usage() - cmocka-fail unless the process holds just what @before says
+ */
 void emu_assert_usage(const struct emu_usage *before);
 
-/** emu_calls - the log of calls, one line each, oldest first
+/**
+ * emu_calls() - the log of calls, one line each, oldest first
  *
- * Lines are "open /dev/vfio/vfio", "ioctl MAP_DMA", "close device 0000:01:00.0",
- * "reg write CC 0x460001", "admin DELETE_SQ 1", "mmap 8192", ...; clock reads and
- * doorbells are not logged. Valid until the next call of the library.
+ * Lines are "open /dev/vfio/vfio", "ioctl MAP_DMA", "close 0000:01:00.0",
+ * "reg write 0x14 0x460001", "admin DELETE_SQ 1", "mmap 8192", ...; clock reads and
+ * doorbells are not logged; past 1 MiB it starts anew. Valid until the next call of the library.
  */
 const char *emu_calls(void);
 
-/** emu_calls_clear - empty the log */
+/**
+ * emu_calls_clear() - empty the log
+ */
 void emu_calls_clear(void);
 
-/** emu_assert_order - cmocka-fail unless the log has these substrings in this order
+/**
+ * emu_assert_order() - cmocka-fail unless the log has these substrings in this order
  *
  * The arguments end with NULL.
  */
 void emu_assert_order(const char *first, ...) __attribute__((sentinel));
 
-/** emu_call_count - how many log lines start with @prefix */
+/**
+ * emu_call_count() - how many log lines start with @prefix
+ */
 unsigned int emu_call_count(const char *prefix);
 
 /* --------------------------------------------------------------- fail at n */
@@ -162,19 +215,25 @@ enum emu_call {
 	EMU_SYSCALL	= EMU_INIT & ~EMU_ALLOC,
 };
 
-/** emu_fail_at - make the @n-th call (from 1, counted from now) of a class in @mask fail
+/**
+ * emu_fail_at() - make the @n-th call (from 1, counted from now) of a class in @mask fail
  *
  * Once. @err is the errno; os_zalloc() always sets ENOMEM. @n 0 disarms.
  */
 void emu_fail_at(unsigned int mask, unsigned int n, int err);
 
-/** emu_fail_fired - whether the armed failure has happened */
+/**
+ * emu_fail_fired() - whether the armed failure has happened
+ */
 bool emu_fail_fired(void);
 
-/** emu_fail_call - the log line of the call that was made to fail, or "" */
+/**
+ * emu_fail_call() - the log line of the call that was made to fail, or ""
+ */
 const char *emu_fail_call(void);
 
-/** emu_fail_each - run @step with each of its calls failing in turn
+/**
+ * emu_fail_each() - run @step with each of its calls failing in turn
  *
  * For n = 1, 2, ... until a run meets no failure: @step must return 0, or -1 with
  * errno @err (any errno if @err is negative: -@err is injected), and leave the
@@ -188,36 +247,53 @@ unsigned int emu_fail_each(unsigned int mask, int err, int (*step)(void *arg),
 
 /* -------------------------------------------------------------------- time */
 
-/** emu_now - the time, without advancing it */
+/**
+ * emu_now() - the time, without advancing it
+ */
 uint64_t emu_now(void);
 
-/** emu_advance - let @ns pass; controllers do what falls due (lockstep only) */
+/**
+ * emu_advance() - let @ns pass; controllers do what falls due (lockstep only)
+ */
 void emu_advance(uint64_t ns);
 
-/** emu_run - let all controllers do everything they can at this instant */
+/**
+ * emu_run() - let all controllers do everything they can at this instant
+ */
 void emu_run(void);
 
 /* --------------------------------------------------------------- file tree */
 
-/** emu_dir - make a directory and its parents */
+/**
+ * emu_dir() - make a directory and its parents
+ */
 void emu_dir(const char *path);
 
-/** emu_file - make or replace a file (and its directories) with a string */
+/**
+ * emu_file() - make or replace a file (and its directories) with a string
+ */
 void emu_file(const char *path, const char *content);
 
-/** emu_link - make or replace a symbolic link */
+/**
+ * emu_link() - make or replace a symbolic link
+ */
 void emu_link(const char *path, const char *target);
 
-/** emu_remove - remove a file, link or tree */
+/**
+ * emu_remove() - remove a file, link or tree
+ */
 void emu_remove(const char *path);
 
-/** emu_file_error - let open, access or readlink of @path fail with @err; 0 ends that
+/**
+ * emu_file_error() - let open, access or readlink of @path fail with @err; 0 ends that
  *
  * EBUSY is returned for opens with O_EXCL only, as of a mounted block device.
  */
 void emu_file_error(const char *path, int err);
 
-/** emu_file_content - content of a file as a string, NULL if there is none */
+/**
+ * emu_file_content() - content of a file as a string, NULL if there is none
+ */
 const char *emu_file_content(const char *path);
 
 /* -------------------------------------------------------------------- VFIO */
@@ -271,14 +347,17 @@ struct emu_iommu_opts {
 	bool short_unmap;
 };
 
-/** emu_iommu - the options, to be changed at will (single-threaded)
+/**
+ * emu_iommu() - the options, to be changed at will (single-threaded)
  *
  * The defaults are a 39-bit address space with the hole at 0xfee00000, and a
  * dma_entry_limit of 65535.
  */
 struct emu_iommu_opts *emu_iommu(void);
 
-/** emu_iova_mapped - whether @len bytes at @iova are mapped for the device at @bdf */
+/**
+ * emu_iova_mapped() - whether @len bytes at @iova are mapped for the device at @bdf
+ */
 bool emu_iova_mapped(const char *bdf, uint64_t iova, size_t len);
 
 /* --------------------------------------------------------------------- PCI */
@@ -331,31 +410,49 @@ struct emu_pci_opts {
 
 struct emu_pci;
 
-/** emu_pci_add - plug a function that is no NVMe controller (BAR 0 is plain memory) */
+/**
+ * emu_pci_add() - plug a function that is no NVMe controller (BAR 0 is plain memory)
+ */
 struct emu_pci *emu_pci_add(const struct emu_pci_opts *opts);
 
-/** emu_pci_find - the function at @bdf or NULL */
+/**
+ * emu_pci_find() - the function at @bdf or NULL
+ */
 struct emu_pci *emu_pci_find(const char *bdf);
 
-/** emu_pci_remove - surprise removal: registers and config space read as ones */
+/**
+ * emu_pci_remove() - surprise removal: registers and config space read as ones
+ */
 void emu_pci_remove(struct emu_pci *pci);
 
-/** emu_pci_driver - name of the bound driver, "" if none */
+/**
+ * emu_pci_driver() - name of the bound driver, "" if none
+ */
 const char *emu_pci_driver(struct emu_pci *pci);
 
-/** emu_pci_config - the 4096 bytes of config space, for tests to spoil */
+/**
+ * emu_pci_config() - the 4096 bytes of config space, for tests to spoil
+ */
 uint8_t *emu_pci_config(struct emu_pci *pci);
 
-/** emu_pci_bus_master - whether the command register lets the device do DMA */
+/**
+ * emu_pci_bus_master() - whether the command register lets the device do DMA
+ */
 bool emu_pci_bus_master(struct emu_pci *pci);
 
-/** emu_pci_irq_spurious - signal @vector's eventfd for no reason */
+/**
+ * emu_pci_irq_spurious() - signal @vector's eventfd for no reason
+ */
 void emu_pci_irq_spurious(struct emu_pci *pci, unsigned int vector);
 
-/** emu_pci_irq_enabled - vectors enabled of VFIO index @index (0 INTx, 1 MSI, 2 MSI-X) */
+/**
+ * emu_pci_irq_enabled() - vectors enabled of VFIO index @index (0 INTx, 1 MSI, 2 MSI-X)
+ */
 unsigned int emu_pci_irq_enabled(struct emu_pci *pci, unsigned int index);
 
-/** emu_driver_add - register a driver; @classcode (24 bit) is what it binds to, 0 none */
+/**
+ * emu_driver_add() - register a driver; @classcode (24 bit) is what it binds to, 0 none
+ */
 void emu_driver_add(const char *name, uint32_t classcode);
 
 /* -------------------------------------------------------------------- NVMe */
@@ -425,25 +522,39 @@ struct emu_nvme_opts {
 	bool no_ns;
 };
 
-/** emu_nvme_add - plug a controller; NULL for the defaults */
+/**
+ * emu_nvme_add() - plug a controller; NULL for the defaults
+ */
 struct emu_nvme *emu_nvme_add(const struct emu_nvme_opts *opts);
 
-/** emu_nvme_pci - the function that a controller is */
+/**
+ * emu_nvme_pci() - the function that a controller is
+ */
 struct emu_pci *emu_nvme_pci(struct emu_nvme *nvme);
 
-/** emu_nvme_find - the controller at @bdf or NULL */
+/**
+ * emu_nvme_find() - the controller at @bdf or NULL
+ */
 struct emu_nvme *emu_nvme_find(const char *bdf);
 
-/** emu_nvme_disk - the RAM disk behind @nsid and its size */
+/**
+ * emu_nvme_disk() - the RAM disk behind @nsid and its size
+ */
 void *emu_nvme_disk(struct emu_nvme *nvme, uint32_t nsid, size_t *size);
 
-/** emu_nvme_identify_ctrl - the 4096 bytes of Identify Controller, for tests to spoil */
+/**
+ * emu_nvme_identify_ctrl() - the 4096 bytes of Identify Controller, for tests to spoil
+ */
 uint8_t *emu_nvme_identify_ctrl(struct emu_nvme *nvme);
 
-/** emu_nvme_identify_ns - the 4096 bytes of Identify Namespace, for tests to spoil */
+/**
+ * emu_nvme_identify_ns() - the 4096 bytes of Identify Namespace, for tests to spoil
+ */
 uint8_t *emu_nvme_identify_ns(struct emu_nvme *nvme, uint32_t nsid);
 
-/** emu_nvme_reg - a register's value (4 bytes), without counting as an access */
+/**
+ * emu_nvme_reg() - a register's value (4 bytes), without counting as an access
+ */
 uint32_t emu_nvme_reg(struct emu_nvme *nvme, unsigned int offset);
 
 /**
@@ -473,7 +584,8 @@ struct emu_nvme_stats {
 
 struct emu_nvme_stats emu_nvme_stats(struct emu_nvme *nvme);
 
-/** emu_nvme_raise_aen - raise an asynchronous event
+/**
+ * emu_nvme_raise_aen() - raise an asynchronous event
  *
  * It completes an outstanding AER if there is one and the type is not masked
  * by an unread log page, otherwise it waits. Error (0), SMART (1) and notice (2)
@@ -534,7 +646,8 @@ struct emu_fault {
 	uint32_t dw0;
 };
 
-/** emu_nvme_fault - add a fault; commands are counted from now
+/**
+ * emu_nvme_fault() - add a fault; commands are counted from now
  *
  * The first fault in order of addition that matches a command is applied.
  *
@@ -542,13 +655,18 @@ struct emu_fault {
  */
 unsigned int emu_nvme_fault(struct emu_nvme *nvme, const struct emu_fault *fault);
 
-/** emu_nvme_fault_hits - how often fault @index was applied */
+/**
+ * emu_nvme_fault_hits() - how often fault @index was applied
+ */
 unsigned int emu_nvme_fault_hits(struct emu_nvme *nvme, unsigned int index);
 
-/** emu_nvme_clear_faults - remove all scripted faults; dropped commands stay dropped */
+/**
+ * emu_nvme_clear_faults() - remove all scripted faults; dropped commands stay dropped
+ */
 void emu_nvme_clear_faults(struct emu_nvme *nvme);
 
-/** emu_nvme_fail_regs - from the @nth register access (from 1) on all reads give @value
+/**
+ * emu_nvme_fail_regs() - from the @nth register access (from 1) on all reads give @value
  *
  * Doorbells do not count. Writes get lost and commands are no longer executed,
  * as with a device that is gone. @nth 0 ends it.
@@ -569,19 +687,24 @@ enum emu_nvme_flag {
 
 void emu_nvme_set(struct emu_nvme *nvme, enum emu_nvme_flag flag, bool on);
 
-/** emu_nvme_set_cfs - fail now: CSTS.CFS is set until the controller is disabled */
+/**
+ * emu_nvme_set_cfs() - fail now: CSTS.CFS is set until the controller is disabled
+ */
 void emu_nvme_set_cfs(struct emu_nvme *nvme);
 
 /* ---------------------------------------------------------------- threads */
 
-/** emu_start_threads - from now on each controller runs in a thread of its own
+/**
+ * emu_start_threads() - from now on each controller runs in a thread of its own
  *
  * Doorbells are then polled and time is CLOCK_MONOTONIC. Call it after adding
  * the controllers and before they are used.
  */
 void emu_start_threads(void);
 
-/** emu_stop_threads - back to lockstep; outstanding work is kept */
+/**
+ * emu_stop_threads() - back to lockstep; outstanding work is kept
+ */
 void emu_stop_threads(void);
 
 #ifdef __cplusplus

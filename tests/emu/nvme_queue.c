@@ -30,6 +30,30 @@ static bool stale_phase(const struct emu_nvme *n, uint64_t base, uint32_t entrie
 	return false;
 }
 
+static bool overlaps(uint64_t base, uint64_t len, uint64_t iova, uint64_t last)
+{
+	return base <= last && base + len > iova;
+}
+
+static bool sq_overlaps(const struct model_sq *sq, uint64_t iova, uint64_t last)
+{
+	return sq->live && overlaps(sq->base, (uint64_t)sq->size * SQE_SIZE, iova, last);
+}
+
+static bool cq_overlaps(const struct model_cq *cq, uint64_t iova, uint64_t last)
+{
+	return cq->live && overlaps(cq->base, (uint64_t)cq->size * CQE_SIZE, iova, last);
+}
+
+static void check_shared(struct emu_nvme *n, uint64_t base, uint64_t len, const char *what)
+{
+	for (unsigned int i = 0; i < NVME_MAX_QUEUES; i++) {
+		if (sq_overlaps(&n->sq[i], base, base + len - 1) ||
+		    cq_overlaps(&n->cq[i], base, base + len - 1))
+			nvme_report(n, "memory of %s is also that of queue %u", what, i);
+	}
+}
+
 /* Whether all of a new queue's memory is reachable. */
 bool nvme_check_queue(struct emu_nvme *n, uint64_t base, uint32_t entries, bool is_cq,
 		      const char *what)
@@ -43,15 +67,21 @@ bool nvme_check_queue(struct emu_nvme *n, uint64_t base, uint32_t entries, bool 
 			return false;
 		}
 	}
+	check_shared(n, base, len, what);
 	if (is_cq && stale_phase(n, base, entries))
 		nvme_report(n, "memory of %s has phase bits set before its first use", what);
 
 	return true;
 }
 
-static bool overlaps(uint64_t base, uint64_t len, uint64_t iova, uint64_t last)
+static bool cmd_overlaps(const struct cmd *c, uint64_t iova, uint64_t last)
 {
-	return base <= last && base + len > iova;
+	for (unsigned int i = 0; i < c->nsegs; i++) {
+		if (overlaps(c->segs[i].iova, c->segs[i].len, iova, last))
+			return true;
+	}
+
+	return false;
 }
 
 /* Memory that the device may still use is about to be unmapped. */
@@ -60,25 +90,18 @@ void nvme_queues_unmapping(struct emu_nvme *n, uint64_t iova, uint64_t last)
 	if (n->pci->removed || n->dead || !pci_bus_master(n->pci))
 		return;
 	for (unsigned int i = 0; i < NVME_MAX_QUEUES; i++) {
-		const struct model_sq *sq = &n->sq[i];
-		const struct model_cq *cq = &n->cq[i];
-
-		if (sq->live && overlaps(sq->base, (uint64_t)sq->size * SQE_SIZE, iova, last))
+		if (sq_overlaps(&n->sq[i], iova, last))
 			nvme_report(n, "memory of sq %u is unmapped while the queue exists", i);
-		if (cq->live && overlaps(cq->base, (uint64_t)cq->size * CQE_SIZE, iova, last))
+		if (cq_overlaps(&n->cq[i], iova, last))
 			nvme_report(n, "memory of cq %u is unmapped while the queue exists", i);
 	}
 	if (n->dbbuf && (overlaps(n->dbbuf_shadow, EMU_PAGE, iova, last) ||
 			 overlaps(n->dbbuf_event, EMU_PAGE, iova, last)))
 		nvme_report(n, "shadow doorbells are unmapped while in use");
 	for (const struct cmd *c = n->cmds; c; c = c->next) {
-		for (unsigned int i = 0; i < c->nsegs; i++) {
-			if (!overlaps(c->segs[i].iova, c->segs[i].len, iova, last))
-				continue;
+		if (cmd_overlaps(c, iova, last))
 			nvme_report(n, "memory of %s cid %u is unmapped while it is outstanding",
 				    nvme_cmd_name(c), c->cid);
-			break;
-		}
 	}
 }
 
@@ -448,7 +471,7 @@ void nvme_doorbell(struct emu_nvme *n, unsigned int index, uint32_t val)
 
 	*(is_cq ? &n->stats.cq_doorbells : &n->stats.sq_doorbells) += 1;
 	if (!nvme_running(n)) {
-		if (!(n->csts & CSTS_CFS))
+		if (!(n->csts & CSTS_CFS) && !n->dead && !n->pci->removed)
 			nvme_report(n, "doorbell %u while the controller is not ready", index);
 		return;
 	}

@@ -54,6 +54,8 @@ static void bad_commands_are_violations(void **state)
 		  "memory of cq is not mapped" },
 		{ 0, { { [0] = 1, [6] = 0x50000000, [10] = 15 << 16 | 3, [11] = 1 << 16 | 1 } }, 0x0004,
 		  "memory of sq is not mapped" },
+		{ 0, { { [0] = 1, [6] = RAW_IOVA, [10] = 15 << 16 | 3, [11] = 1 << 16 | 1 } }, 0,
+		  "memory of sq is also that of queue 0" },
 		{ 0, { { [0] = 4, [10] = 1 } }, 0x410c, "DELETE_CQ 1 while sq 1 uses it" },
 		{ 0, { { [0] = 9, [10] = 7, [11] = 3 << 16 | 3 } }, 0x400c, "Number of Queues" },
 	};
