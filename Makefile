@@ -54,12 +54,20 @@ lint-clang:
 	@test -f $(BUILD)/clang/build.ninja || CC=clang $(MESON) setup $(BUILD)/clang --werror
 	@ninja -C $(BUILD)/clang
 
-lint-scan-build: lint-gcc
-	@SCANBUILD="scan-build --status-bugs" ninja -C $(BUILD)/gcc scan-build
+# scan-build wants to see both the choice of the compiler and every compilation. It does not know that cmocka's
+# assertions end a test, so it leaves the tests alone.
+lint-scan-build:
+	@ci/install-deps build lint
+	@rm -rf $(BUILD)/scan
+	@scan-build -o $(BUILD)/scan-reports $(MESON) setup $(BUILD)/scan \
+		-Dtests=disabled -Dvm_tests=disabled
+	@scan-build -o $(BUILD)/scan-reports --status-bugs ninja -C $(BUILD)/scan
 
+# cppcheck knows no compiler's macros. NULL is a pointer wherever Linux runs, and GNU C counts void in bytes.
 lint-cppcheck: lint-gcc
-	@cppcheck -q -j2 --project=$(BUILD)/gcc/compile_commands.json --enable=warning,portability \
-		--inline-suppr --suppress=missingInclude --error-exitcode=1
+	@cppcheck -q -j2 --project=$(BUILD)/gcc/compile_commands.json --enable=warning,portability -D__x86_64__ \
+		--inline-suppr --suppress=missingInclude --suppress=varFuncNullUB \
+		--suppress=arithOperationsOnVoidPointer --suppress=duplicateAssignExpression --error-exitcode=1
 
 lint-valgrind: lint-gcc
 	@ci/run-tests valgrind $(BUILD)/gcc --timeout-multiplier 10 --no-suite interface \

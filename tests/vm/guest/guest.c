@@ -18,12 +18,13 @@ const struct guest_ns guest_ns4096 = { .nsid = 2, .block = 4096 };
 
 const char *guest_bdf(const char *name)
 {
-	char variable[64] = "BDF_";
+	char variable[64];
 	const char *bdf;
-	size_t i;
+	char *p;
 
-	for (i = 0; name[i] && i < sizeof(variable) - 5; i++)
-		variable[i + 4] = (char)toupper(name[i]);
+	snprintf(variable, sizeof(variable), "BDF_%s", name);
+	for (p = variable; *p; p++)
+		*p = (char)toupper(*p);
 
 	bdf = getenv(variable);
 	if (!bdf)
@@ -135,7 +136,7 @@ int guest_kernel_open(const char *name, uint32_t nsid, int flags)
 	/* a block device's number need not be the NSID */
 	for (i = 0; i < found.gl_pathc && fd < 0; i++) {
 		FILE *file = fopen(found.gl_pathv[i], "r");
-		unsigned int number;
+		unsigned int number = 0;
 
 		if (!file || fscanf(file, "%u", &number) != 1)
 			fail_msg("cannot read %s", found.gl_pathv[i]);

@@ -19,8 +19,8 @@ static int setup(void **state)
 	uint8_t *id = guest_alloc(4096);
 
 	(void)state;
-	assert_non_null(name);
-	assert_non_null(mdts);
+	if (!name || !mdts)
+		fail_msg("CONTROLLER and MDTS say what is expected of which controller");
 
 	guest_open(&ctrl, name, 0);
 	guest_identify(&ctrl, id);
