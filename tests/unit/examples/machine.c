@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* An example on an emulated machine: one controller in a thread of its own, then the example's main(). */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "emu.h"
+
+/* The build renames the example's main() to this, and would ours. */
+int example_main(int argc, char **argv);
+#undef main
+
+/* What is on the disk in the end, for others to check. */
+static int save_disk(struct emu_nvme *nvme, const char *path)
+{
+	size_t size;
+	void *disk = emu_nvme_disk(nvme, 1, &size);
+	FILE *file = fopen(path, "w");
+
+	if (!file || fwrite(disk, 1, size, file) != size || fclose(file)) {
+		perror(path);
+		return -1;
+	}
+
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	const struct emu_nvme_opts opts = { .pci = { .msi_vectors = 1 } };
+	const char *path = getenv("EXAMPLE_DISK");
+	struct emu_nvme *nvme;
+	int status;
+
+	emu_init();
+	nvme = emu_nvme_add(&opts);
+	emu_start_threads();
+
+	status = example_main(argc, argv);
+
+	emu_stop_threads();
+	for (unsigned int i = 0; i < emu_violations(); i++) {
+		fprintf(stderr, "violation: %s\n", emu_violation(i));
+		status = 3;
+	}
+	if (path && save_disk(nvme, path))
+		status = 3;
+	emu_fini();
+
+	return status;
+}
