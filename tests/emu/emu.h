@@ -178,9 +178,10 @@ void emu_calls_clear(void);
 /**
  * emu_assert_order() - cmocka-fail unless the log has these substrings in this order
  *
- * The arguments end with NULL.
+ * The arguments are strings.
  */
-void emu_assert_order(const char *first, ...) __attribute__((sentinel));
+#define emu_assert_order(...) emu_assert_order_of((const char *const[]) { __VA_ARGS__, NULL })
+void emu_assert_order_of(const char *const *texts);
 
 /**
  * emu_call_count() - how many log lines start with @prefix
@@ -196,23 +197,23 @@ unsigned int emu_call_count(const char *prefix);
  * leaves the object released, except for EMU_DMA_UNMAP, as in Linux).
  */
 enum emu_call {
-	EMU_OPEN	= 1 << 0,
-	EMU_READ	= 1 << 1,
-	EMU_WRITE	= 1 << 2,
-	EMU_PREAD	= 1 << 3,
-	EMU_PWRITE	= 1 << 4,
-	EMU_IOCTL	= 1 << 5,	/* but MAP_DMA and UNMAP_DMA */
-	EMU_DMA_MAP	= 1 << 6,
-	EMU_MMAP	= 1 << 7,
-	EMU_MADVISE	= 1 << 8,
-	EMU_PATH	= 1 << 9,	/* mkdir unlink write_file readlink access list_dir */
-	EMU_ALLOC	= 1 << 10,	/* os_zalloc */
-	EMU_CLOSE	= 1 << 11,
-	EMU_MUNMAP	= 1 << 12,
-	EMU_DMA_UNMAP	= 1 << 13,
-	EMU_UNDO	= EMU_CLOSE | EMU_MUNMAP | EMU_DMA_UNMAP,
-	EMU_INIT	= (1 << 11) - 1,
-	EMU_SYSCALL	= EMU_INIT & ~EMU_ALLOC,
+	EMU_OPEN = 1 << 0,
+	EMU_READ = 1 << 1,
+	EMU_WRITE = 1 << 2,
+	EMU_PREAD = 1 << 3,
+	EMU_PWRITE = 1 << 4,
+	EMU_IOCTL = 1 << 5, /* but MAP_DMA and UNMAP_DMA */
+	EMU_DMA_MAP = 1 << 6,
+	EMU_MMAP = 1 << 7,
+	EMU_MADVISE = 1 << 8,
+	EMU_PATH = 1 << 9,   /* mkdir unlink write_file readlink access list_dir */
+	EMU_ALLOC = 1 << 10, /* os_zalloc */
+	EMU_CLOSE = 1 << 11,
+	EMU_MUNMAP = 1 << 12,
+	EMU_DMA_UNMAP = 1 << 13,
+	EMU_UNDO = EMU_CLOSE | EMU_MUNMAP | EMU_DMA_UNMAP,
+	EMU_INIT = (1 << 11) - 1,
+	EMU_SYSCALL = EMU_INIT & ~EMU_ALLOC,
 };
 
 /**
@@ -310,15 +311,15 @@ struct emu_range {
  */
 enum emu_hostile {
 	EMU_CHAIN_OK,
-	EMU_CHAIN_NONE,		/* no capability at all */
-	EMU_CHAIN_LOOP,		/* last capability points to the first */
-	EMU_CHAIN_SELF,		/* the first points to itself */
-	EMU_CHAIN_BACK,		/* next points into the fixed header */
-	EMU_CHAIN_PAST_END,	/* first offset is past argsz */
+	EMU_CHAIN_NONE,	    /* no capability at all */
+	EMU_CHAIN_LOOP,	    /* last capability points to the first */
+	EMU_CHAIN_SELF,	    /* the first points to itself */
+	EMU_CHAIN_BACK,	    /* next points into the fixed header */
+	EMU_CHAIN_PAST_END, /* first offset is past argsz */
 	EMU_CHAIN_NEXT_PAST_END,
-	EMU_CHAIN_CUT,		/* header of the last capability does not fit */
-	EMU_CHAIN_COUNT_HUGE,	/* nr_iovas is 0xffffffff */
-	EMU_CHAIN_ARGSZ_GROWS,	/* asks for more room at each call */
+	EMU_CHAIN_CUT,	       /* header of the last capability does not fit */
+	EMU_CHAIN_COUNT_HUGE,  /* nr_iovas is 0xffffffff */
+	EMU_CHAIN_ARGSZ_GROWS, /* asks for more room at each call */
 };
 
 /**
@@ -608,18 +609,25 @@ void emu_nvme_raise_aen(struct emu_nvme *nvme, uint8_t type, uint8_t info, uint8
  * @EMU_NO_IRQ: its completion raises no interrupt
  */
 enum emu_fault_kind {
-	EMU_DROP, EMU_LOSE, EMU_DELAY, EMU_DUPLICATE, EMU_REORDER, EMU_CORRUPT, EMU_STATUS,
-	EMU_CFS, EMU_NO_IRQ,
+	EMU_DROP,
+	EMU_LOSE,
+	EMU_DELAY,
+	EMU_DUPLICATE,
+	EMU_REORDER,
+	EMU_CORRUPT,
+	EMU_STATUS,
+	EMU_CFS,
+	EMU_NO_IRQ,
 };
 
 /* Which fields EMU_CORRUPT overwrites. */
 enum emu_cqe_field {
-	EMU_CQE_CID	= 1 << 0,
-	EMU_CQE_SQID	= 1 << 1,
-	EMU_CQE_SQHD	= 1 << 2,
-	EMU_CQE_STATUS	= 1 << 3,
-	EMU_CQE_PHASE	= 1 << 4,	/* inverted: the entry looks as if not yet written */
-	EMU_CQE_DW0	= 1 << 5,
+	EMU_CQE_CID = 1 << 0,
+	EMU_CQE_SQID = 1 << 1,
+	EMU_CQE_SQHD = 1 << 2,
+	EMU_CQE_STATUS = 1 << 3,
+	EMU_CQE_PHASE = 1 << 4, /* inverted: the entry looks as if not yet written */
+	EMU_CQE_DW0 = 1 << 5,
 };
 
 /**
@@ -682,7 +690,11 @@ void emu_nvme_fail_regs(struct emu_nvme *nvme, unsigned int nth, uint32_t value)
  * @EMU_HOLD: completions are kept back; switching off posts them
  */
 enum emu_nvme_flag {
-	EMU_NEVER_READY, EMU_NEVER_UNREADY, EMU_CFS_AT_ENABLE, EMU_NEVER_SHUT_DOWN, EMU_HOLD,
+	EMU_NEVER_READY,
+	EMU_NEVER_UNREADY,
+	EMU_CFS_AT_ENABLE,
+	EMU_NEVER_SHUT_DOWN,
+	EMU_HOLD,
 };
 
 void emu_nvme_set(struct emu_nvme *nvme, enum emu_nvme_flag flag, bool on);

@@ -25,8 +25,7 @@
  */
 void emu_lock(void);
 void emu_unlock(int *dummy);
-#define emu_autolock() \
-	int emu_locked __attribute__((cleanup(emu_unlock), unused)) = (emu_lock(), 0)
+#define emu_autolock() int emu_locked __attribute__((cleanup(emu_unlock), unused)) = (emu_lock(), 0)
 
 /* ------------------------------------------------------------------ state */
 
@@ -48,20 +47,24 @@ extern struct emu_usage emu_used;
 
 /* -------------------------------------------------------------- file tree */
 
-enum node_type { NODE_DIR, NODE_FILE, NODE_LINK };
+enum node_type {
+	NODE_DIR,
+	NODE_FILE,
+	NODE_LINK
+};
 
 struct node {
 	enum node_type type;
 	char *name;
 	struct node *parent, *child, *next;
-	char *data;		/* content or link target */
+	char *data; /* content or link target */
 	size_t len;
-	int err;		/* see emu_file_error() */
+	int err; /* see emu_file_error() */
 	/* a sysfs attribute: 0 or a negative errno; the text ends with NUL, not newline */
 	int (*store)(void *priv, const char *text);
 	void *priv;
-	bool container;		/* /dev/vfio/vfio */
-	struct vfio_group *group;	/* /dev/vfio/N */
+	bool container;		  /* /dev/vfio/vfio */
+	struct vfio_group *group; /* /dev/vfio/N */
 };
 
 void fs_init(void);
@@ -110,15 +113,15 @@ void *mm_map_bar(struct emu_pci *pci, unsigned int bar, uint64_t offset, size_t 
 struct dma_map {
 	uint64_t iova, size;
 	char *vaddr;
-	bool read, write;	/* by the device */
-	bool gone;		/* the process unmapped the memory */
+	bool read, write; /* by the device */
+	bool gone;	  /* the process unmapped the memory */
 };
 
 struct container {
 	unsigned int groups;
 	bool fd_open;
 	bool iommu;
-	struct dma_map *maps;	/* sorted by iova */
+	struct dma_map *maps; /* sorted by iova */
 	size_t nmaps, room;
 	struct container *next;
 };
@@ -169,7 +172,7 @@ struct pci_ops {
 };
 
 struct pci_irq {
-	unsigned int count;	/* capable of */
+	unsigned int count; /* capable of */
 	unsigned int enabled;
 	int *fds;
 };
@@ -179,12 +182,12 @@ struct emu_pci {
 	char bdf[EMU_BDF_LEN + 1];
 	uint8_t config[PCI_CONFIG_SIZE];
 	uint64_t bar_size[PCI_BARS];
-	uint8_t *bar_mem[PCI_BARS];	/* for bars without a model */
+	uint8_t *bar_mem[PCI_BARS]; /* for bars without a model */
 	bool removed;
 	struct vfio_group *group;
 	struct pci_driver *driver;
 	char *override;
-	unsigned int nvme_index;	/* the kernel's nvmeN */
+	unsigned int nvme_index; /* the kernel's nvmeN */
 	unsigned int open;
 	struct pci_irq irq[VFIO_PCI_NUM_IRQS];
 	bool intx_masked, intx_level;

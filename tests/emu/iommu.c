@@ -8,8 +8,8 @@
 #include <sys/mman.h>
 
 #ifndef MADV_POPULATE_READ
-#define MADV_POPULATE_READ 22
-#define MADV_POPULATE_WRITE 23
+ #define MADV_POPULATE_READ 22
+ #define MADV_POPULATE_WRITE 23
 #endif
 
 /* Larger memory is only tried at its ends. */

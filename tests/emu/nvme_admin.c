@@ -74,7 +74,11 @@ static uint16_t create_cq(struct emu_nvme *n, struct cmd *cmd)
 		return SC_DATA_TRANSFER;
 
 	n->cq[qid] = (struct model_cq) {
-		.live = true, .ien = ien, .phase = true, .size = entries, .base = cmd->prp1,
+		.live = true,
+		.ien = ien,
+		.phase = true,
+		.size = entries,
+		.base = cmd->prp1,
 		.vector = vector,
 	};
 	n->stats.cqs++;
@@ -102,7 +106,10 @@ static uint16_t create_sq(struct emu_nvme *n, struct cmd *cmd)
 		return SC_DATA_TRANSFER;
 
 	n->sq[qid] = (struct model_sq) {
-		.live = true, .size = entries, .base = cmd->prp1, .cqid = cqid,
+		.live = true,
+		.size = entries,
+		.base = cmd->prp1,
+		.cqid = cqid,
 	};
 	n->stats.sqs++;
 
@@ -225,7 +232,7 @@ static uint16_t get_features(struct emu_nvme *n, struct cmd *cmd)
 	if (!feature_known(fid) || sel > SEL_SUPPORTED)
 		return SC_INVALID_FIELD;
 	if (sel == SEL_SUPPORTED)
-		cmd->dw0 = 1 << 2;	/* changeable */
+		cmd->dw0 = 1 << 2; /* changeable */
 	else if (fid == FID_QUEUES)
 		cmd->dw0 = allocated_queues(n);
 	else
@@ -244,10 +251,10 @@ static uint64_t log_length(struct emu_nvme *n, const struct cmd *cmd)
 
 static void smart_log(struct emu_nvme *n, uint8_t *log)
 {
-	put_le16(log + 1, 310);			/* temperature, K */
-	log[3] = 100;				/* available spare */
+	put_le16(log + 1, 310); /* temperature, K */
+	log[3] = 100;		/* available spare */
 	log[4] = 10;
-	put_le64(log + 64, n->stats.io[2]);	/* host reads */
+	put_le64(log + 64, n->stats.io[2]); /* host reads */
 	put_le64(log + 80, n->stats.io[1]);
 	put_le64(log + 112, n->stats.enables);
 }
@@ -431,16 +438,18 @@ const struct nvme_op nvme_admin_ops[] = {
 	{ 0x00, "DELETE_SQ", NSID_UNUSED, DPTR_UNUSED, .allow = { 0xffff }, .exec = delete_sq },
 	{ 0x01, "CREATE_SQ", NSID_UNUSED, DPTR_PRP1, .allow = { ALL, 0xffff0007 },
 	  .exec = create_sq },
-	{ 0x02, "GET_LOG", NSID_ANY, DPTR_DATA, .allow = { 0xffffff00 | 0xff, ALL, ALL, ALL,
-	  0xff00007f }, .length = log_length, .exec = get_log },
+	{ 0x02, "GET_LOG", NSID_ANY, DPTR_DATA,
+	  .allow = { 0xffffff00 | 0xff, ALL, ALL, ALL, 0xff00007f }, .length = log_length,
+	  .exec = get_log },
 	{ 0x04, "DELETE_CQ", NSID_UNUSED, DPTR_UNUSED, .allow = { 0xffff }, .exec = delete_cq },
 	{ 0x05, "CREATE_CQ", NSID_UNUSED, DPTR_PRP1, .allow = { ALL, 0xffff0003 },
 	  .exec = create_cq },
 	{ 0x06, "IDENTIFY", NSID_ANY, DPTR_DATA, .allow = { 0xffff00ff, 0xff00ffff, 0, 0, 0x7f },
 	  .length = identify_length, .exec = nvme_identify },
 	{ 0x08, "ABORT", NSID_UNUSED, DPTR_UNUSED, .allow = { ALL }, .exec = abort_cmd },
-	{ 0x09, "SET_FEATURES", NSID_ANY, DPTR_DATA, .allow = { 0x800000ff, ALL, ALL, ALL, 0x7f,
-	  ALL }, .length = feature_length, .exec = set_features },
+	{ 0x09, "SET_FEATURES", NSID_ANY, DPTR_DATA,
+	  .allow = { 0x800000ff, ALL, ALL, ALL, 0x7f, ALL }, .length = feature_length,
+	  .exec = set_features },
 	{ 0x0a, "GET_FEATURES", NSID_ANY, DPTR_DATA, .allow = { 0x000007ff, ALL, 0, 0, 0x7f },
 	  .length = feature_length, .exec = get_features },
 	{ 0x0c, "ASYNC_EVENT", NSID_UNUSED, DPTR_UNUSED, .exec = async_event },

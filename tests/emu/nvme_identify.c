@@ -31,24 +31,24 @@ static void init_ctrl(struct emu_nvme *n)
 	put_text(id + 24, 40, "Emulated NVMe Controller");
 	put_text(id + 64, 8, "1.0");
 	id[77] = n->o.no_mdts ? 0 : n->o.mdts;
-	put_le16(id + 78, 1);				/* CNTLID */
+	put_le16(id + 78, 1); /* CNTLID */
 	put_le32(id + 80, n->o.vs);
-	put_le32(id + 84, 1000000);			/* RTD3R, us */
-	put_le32(id + 88, 1000000);			/* RTD3E, us */
-	put_le32(id + 92, 1 << 8);			/* OAES: namespace attribute */
-	id[111] = 1;					/* CNTRLTYPE: I/O controller */
+	put_le32(id + 84, 1000000); /* RTD3R, us */
+	put_le32(id + 88, 1000000); /* RTD3E, us */
+	put_le32(id + 92, 1 << 8);  /* OAES: namespace attribute */
+	id[111] = 1;		    /* CNTRLTYPE: I/O controller */
 	put_le16(id + 256, n->o.dbbuf ? OACS_DBBUF : 0);
 	id[258] = n->o.acl - 1;
 	id[259] = n->o.aerl - 1;
-	id[260] = 0x02;					/* FRMW: one slot */
-	id[262] = 63;					/* ELPE */
-	put_le16(id + 266, 343);			/* WCTEMP, K */
+	id[260] = 0x02;		 /* FRMW: one slot */
+	id[262] = 63;		 /* ELPE */
+	put_le16(id + 266, 343); /* WCTEMP, K */
 	put_le16(id + 268, 373);
-	id[512] = 0x66;					/* SQES */
-	id[513] = 0x44;					/* CQES */
+	id[512] = 0x66; /* SQES */
+	id[513] = 0x44; /* CQES */
 	put_le32(id + 516, n->o.nns);
-	put_le16(id + 520, 0x000d);			/* ONCS: compare, dsm, write zeroes */
-	id[525] = 1;					/* VWC */
+	put_le16(id + 520, 0x000d); /* ONCS: compare, dsm, write zeroes */
+	id[525] = 1;		    /* VWC */
 	snprintf((char *)id + 768, 256, "nqn.2014-08.org.nvmexpress:uuid:emu-%s",
 		 pci->bdf ? pci->bdf : EMU_BDF);
 }
@@ -61,13 +61,13 @@ static void init_ns(struct emu_nvme *n, unsigned int i)
 	put_le64(id + 0, o->blocks);
 	put_le64(id + 8, o->blocks);
 	put_le64(id + 16, o->blocks);
-	id[25] = 1;					/* NLBAF: two formats */
+	id[25] = 1; /* NLBAF: two formats */
 	id[26] = o->lba_size == 4096;
 	id[33] = 0;
-	id[99] = o->read_only;				/* NSATTR */
-	put_le64(id + 120, 0x0102030405060700ULL + i);	/* EUI64 */
-	put_le32(id + 128, 9 << 16);			/* LBAF0: 512 */
-	put_le32(id + 132, 12 << 16);			/* LBAF1: 4096 */
+	id[99] = o->read_only;			       /* NSATTR */
+	put_le64(id + 120, 0x0102030405060700ULL + i); /* EUI64 */
+	put_le32(id + 128, 9 << 16);		       /* LBAF0: 512 */
+	put_le32(id + 132, 12 << 16);		       /* LBAF1: 4096 */
 }
 
 void nvme_init_identify(struct emu_nvme *n)

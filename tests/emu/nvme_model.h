@@ -37,7 +37,7 @@
 
 #define SQE_SIZE 64
 #define CQE_SIZE 16
-#define NVME_MAX_QUEUES 256	/* admin included */
+#define NVME_MAX_QUEUES 256 /* admin included */
 #define NVME_MAX_FAULTS 32
 #define NVME_MAX_AENS 16
 #define NVME_FEATURES 16
@@ -67,7 +67,7 @@ enum nvme_status {
 	SC_LOG_INVALID = 0x4109,
 	SC_QUEUE_DELETION = 0x410c,
 	SC_COMPARE_FAILED = 0x0285,
-	SC_PENDING = 0xffff,	/* not a status: no completion now */
+	SC_PENDING = 0xffff, /* not a status: no completion now */
 };
 
 struct seg {
@@ -76,11 +76,11 @@ struct seg {
 };
 
 enum cmd_state {
-	CMD_BUSY,	/* being executed */
-	CMD_DONE,	/* waits for its completion to be posted */
-	CMD_DELAYED,	/* not executed before @due */
-	CMD_WAITING,	/* an AER */
-	CMD_STUCK,	/* never completes by itself */
+	CMD_BUSY,    /* being executed */
+	CMD_DONE,    /* waits for its completion to be posted */
+	CMD_DELAYED, /* not executed before @due */
+	CMD_WAITING, /* an AER */
+	CMD_STUCK,   /* never completes by itself */
 };
 
 struct cmd {
@@ -95,7 +95,7 @@ struct cmd {
 	uint64_t len;
 	bool to_host;
 	uint64_t due;
-	bool after_next;	/* its completion lets another one pass */
+	bool after_next; /* its completion lets another one pass */
 	bool faulty;
 	struct emu_fault fault;
 	uint16_t status;
@@ -144,7 +144,7 @@ struct emu_nvme {
 	uint64_t cap;
 	uint32_t vs, intm, cc, csts, aqa, crto;
 	uint64_t asq, acq;
-	unsigned int half_written;	/* bit per 64-bit register with only one half written */
+	unsigned int half_written; /* bit per 64-bit register with only one half written */
 	uint64_t ready_at, shutdown_at;
 	unsigned int fail_regs;
 	uint32_t fail_value;
@@ -153,12 +153,12 @@ struct emu_nvme {
 
 	struct model_sq sq[NVME_MAX_QUEUES];
 	struct model_cq cq[NVME_MAX_QUEUES];
-	struct cmd *cmds;		/* outstanding, oldest first */
-	unsigned int nqueues;		/* allocated I/O queues */
+	struct cmd *cmds;     /* outstanding, oldest first */
+	unsigned int nqueues; /* allocated I/O queues */
 	uint32_t features[NVME_FEATURES];
 
 	struct model_aen aens[NVME_MAX_AENS];
-	unsigned int naens, aen_masked;	/* bit per type */
+	unsigned int naens, aen_masked; /* bit per type */
 
 	bool dbbuf;
 	uint64_t dbbuf_shadow, dbbuf_event;
@@ -229,8 +229,18 @@ uint16_t nvme_walk_prps(struct emu_nvme *n, struct cmd *cmd);
 uint16_t nvme_transfer(struct emu_nvme *n, struct cmd *cmd, void *buf, size_t len);
 
 /* nvme_check.c */
-enum nsid_rule { NSID_UNUSED, NSID_ANY, NSID_ACTIVE, NSID_ACTIVE_OR_ALL };
-enum dptr_rule { DPTR_UNUSED, DPTR_DATA, DPTR_PRP1, DPTR_PRP12 };
+enum nsid_rule {
+	NSID_UNUSED,
+	NSID_ANY,
+	NSID_ACTIVE,
+	NSID_ACTIVE_OR_ALL
+};
+enum dptr_rule {
+	DPTR_UNUSED,
+	DPTR_DATA,
+	DPTR_PRP1,
+	DPTR_PRP12
+};
 
 struct nvme_op {
 	uint8_t opcode;
@@ -238,7 +248,7 @@ struct nvme_op {
 	enum nsid_rule nsid;
 	enum dptr_rule dptr;
 	bool mptr;
-	uint32_t allow[6];	/* bits of CDW10 to CDW15 that are defined */
+	uint32_t allow[6]; /* bits of CDW10 to CDW15 that are defined */
 	uint32_t allow23[2];
 	uint64_t (*length)(struct emu_nvme *n, const struct cmd *cmd);
 	uint16_t (*exec)(struct emu_nvme *n, struct cmd *cmd);

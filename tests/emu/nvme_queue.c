@@ -5,11 +5,11 @@
 #include <stdlib.h>
 
 #if defined(__SANITIZE_THREAD__)
-#define EMU_TSAN 1
+ #define EMU_TSAN 1
 #elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define EMU_TSAN 1
-#endif
+ #if __has_feature(thread_sanitizer)
+  #define EMU_TSAN 1
+ #endif
 #endif
 #ifdef EMU_TSAN
 void __tsan_release(void *addr);
@@ -20,8 +20,8 @@ void __tsan_release(void *addr);
 static bool stale_phase(const struct emu_nvme *n, uint64_t base, uint32_t entries)
 {
 	for (uint32_t i = 0; i < entries; i++) {
-		const uint8_t *e = iommu_translate(pci_container(n->pci),
-						   base + (uint64_t)i * CQE_SIZE, true);
+		const uint8_t *e =
+			iommu_translate(pci_container(n->pci), base + (uint64_t)i * CQE_SIZE, true);
 
 		if (e && e[14] & 1)
 			return true;
@@ -111,7 +111,7 @@ void nvme_drop_cmd(struct emu_nvme *n, struct cmd *cmd)
 {
 	struct cmd **link = &n->cmds;
 
-	while (*link != cmd)
+	while (*link && *link != cmd)
 		link = &(*link)->next;
 	*link = cmd->next;
 	n->stats.outstanding--;
@@ -305,12 +305,12 @@ static bool post(struct emu_nvme *n, const struct cmd *cmd)
 {
 	struct model_cq *cq = &n->cq[cmd->cqid];
 	uint32_t cqe[4] = {
-		cmd->dw0, 0,
+		cmd->dw0,
+		0,
 		(n->sq[cmd->sqid].head & 0xffff) | (uint32_t)cmd->sqid << 16,
 		cmd->cid | (uint32_t)cq->phase << 16 | (uint32_t)cmd->status << 17,
 	};
-	void *mem = nvme_dma(n, cq->base + (uint64_t)cq->tail * CQE_SIZE, true,
-			     "completion queue");
+	void *mem = nvme_dma(n, cq->base + (uint64_t)cq->tail * CQE_SIZE, true, "completion queue");
 
 	if (!mem) {
 		nvme_set_cfs(n, "completion queue unreachable");

@@ -48,7 +48,7 @@ static bool refuse(struct emu_nvme *n, const char *why)
 static bool config_valid(struct emu_nvme *n)
 {
 	const unsigned int css = CC_CSS(n->cc), asqs = (n->aqa & 0xfff) + 1,
-		acqs = (n->aqa >> 16 & 0xfff) + 1;
+			   acqs = (n->aqa >> 16 & 0xfff) + 1;
 	const unsigned int caps = n->cap >> 37 & 0xff;
 
 	if (n->csts & CSTS_RDY)
@@ -73,11 +73,16 @@ static bool config_valid(struct emu_nvme *n)
 static void start_adminq(struct emu_nvme *n)
 {
 	n->sq[0] = (struct model_sq) {
-		.live = true, .size = (n->aqa & 0xfff) + 1, .base = n->asq,
+		.live = true,
+		.size = (n->aqa & 0xfff) + 1,
+		.base = n->asq,
 	};
 	n->cq[0] = (struct model_cq) {
-		.live = true, .size = (n->aqa >> 16 & 0xfff) + 1, .base = n->acq,
-		.ien = true, .phase = true,
+		.live = true,
+		.size = (n->aqa >> 16 & 0xfff) + 1,
+		.base = n->acq,
+		.ien = true,
+		.phase = true,
 	};
 }
 
@@ -170,7 +175,8 @@ uint64_t nvme_due(const struct emu_nvme *n)
 static void write_cc(struct emu_nvme *n, uint32_t val)
 {
 	const uint32_t old = n->cc, change = old ^ val;
-	const uint32_t may_change = CC_EN | 3u << 14 | (n->stats.sqs || n->stats.cqs ? 0 : 0xffu << 16);
+	const uint32_t may_change = CC_EN | 3u << 14 |
+				    (n->stats.sqs || n->stats.cqs ? 0 : 0xffu << 16);
 
 	if (val & 0xfe00000e)
 		nvme_report(n, "CC written with reserved bits: 0x%x", val);

@@ -27,7 +27,10 @@ void raw_bus_master(struct raw *r, bool on)
 int raw_map(struct raw *r, void *vaddr, uint64_t iova, uint64_t size, uint32_t flags)
 {
 	struct vfio_iommu_type1_dma_map map = {
-		.argsz = sizeof(map), .flags = flags, .vaddr = (uintptr_t)vaddr, .iova = iova,
+		.argsz = sizeof(map),
+		.flags = flags,
+		.vaddr = (uintptr_t)vaddr,
+		.iova = iova,
 		.size = size,
 	};
 
@@ -37,7 +40,9 @@ int raw_map(struct raw *r, void *vaddr, uint64_t iova, uint64_t size, uint32_t f
 int raw_unmap(struct raw *r, uint64_t iova, uint64_t size)
 {
 	struct vfio_iommu_type1_dma_unmap unmap = {
-		.argsz = sizeof(unmap), .iova = iova, .size = size,
+		.argsz = sizeof(unmap),
+		.iova = iova,
+		.size = size,
 	};
 
 	return os_ioctl(r->container, VFIO_IOMMU_UNMAP_DMA, &unmap);
@@ -224,7 +229,10 @@ void raw_create_cq(struct raw *r, unsigned int qid, int vector)
 {
 	uint64_t iova = queue_iova(qid, true);
 	struct raw_cmd cmd = { {
-		[0] = 0x05, [6] = iova, [7] = iova >> 32, [10] = (RAW_DEPTH - 1) << 16 | qid,
+		[0] = 0x05,
+		[6] = iova,
+		[7] = iova >> 32,
+		[10] = (RAW_DEPTH - 1) << 16 | qid,
 		[11] = 1 | (vector < 0 ? 0 : 2 | vector << 16),
 	} };
 
@@ -236,7 +244,10 @@ void raw_create_sq(struct raw *r, unsigned int qid)
 {
 	uint64_t iova = queue_iova(qid, false);
 	struct raw_cmd cmd = { {
-		[0] = 0x01, [6] = iova, [7] = iova >> 32, [10] = (RAW_DEPTH - 1) << 16 | qid,
+		[0] = 0x01,
+		[6] = iova,
+		[7] = iova >> 32,
+		[10] = (RAW_DEPTH - 1) << 16 | qid,
 		[11] = 1 | qid << 16,
 	} };
 
@@ -254,15 +265,25 @@ void raw_delete(struct raw *r, unsigned int qid)
 struct raw_cmd raw_identify(uint8_t cns, uint32_t nsid)
 {
 	return (struct raw_cmd) { {
-		[0] = 0x06, [1] = nsid, [6] = RAW_BUF_IOVA, [10] = cns,
+		[0] = 0x06,
+		[1] = nsid,
+		[6] = RAW_BUF_IOVA,
+		[10] = cns,
 	} };
 }
 
-struct raw_cmd raw_rw(uint8_t opcode, uint16_t cid, uint64_t slba, uint16_t blocks,
-		      uint64_t prp1, uint64_t prp2)
+struct raw_cmd raw_rw(uint8_t opcode, uint16_t cid, uint64_t slba, uint16_t blocks, uint64_t prp1,
+		      uint64_t prp2)
 {
 	return (struct raw_cmd) { {
-		[0] = opcode | (uint32_t)cid << 16, [1] = 1, [6] = prp1, [7] = prp1 >> 32,
-		[8] = prp2, [9] = prp2 >> 32, [10] = slba, [11] = slba >> 32, [12] = blocks - 1,
+		[0] = opcode | (uint32_t)cid << 16,
+		[1] = 1,
+		[6] = prp1,
+		[7] = prp1 >> 32,
+		[8] = prp2,
+		[9] = prp2 >> 32,
+		[10] = slba,
+		[11] = slba >> 32,
+		[12] = blocks - 1,
 	} };
 }

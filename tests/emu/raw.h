@@ -47,8 +47,8 @@ struct raw_queue {
 struct raw {
 	int container, group, dev;
 	char *bar;
-	char *queue_mem;	/* 2 pages per queue pair, mapped at RAW_IOVA */
-	char *buf;		/* RAW_BUF_SIZE at RAW_BUF_IOVA */
+	char *queue_mem; /* 2 pages per queue pair, mapped at RAW_IOVA */
+	char *buf;	 /* RAW_BUF_SIZE at RAW_BUF_IOVA */
 	struct raw_queue q[RAW_QUEUES];
 	struct emu_nvme *nvme;
 };
@@ -92,7 +92,7 @@ struct raw_cqe raw_wait(struct raw *r, unsigned int qid);
 uint16_t raw_sync(struct raw *r, unsigned int qid, const struct raw_cmd *cmd);
 
 struct raw_cmd raw_identify(uint8_t cns, uint32_t nsid);
-struct raw_cmd raw_rw(uint8_t opcode, uint16_t cid, uint64_t slba, uint16_t blocks,
-		      uint64_t prp1, uint64_t prp2);
+struct raw_cmd raw_rw(uint8_t opcode, uint16_t cid, uint64_t slba, uint16_t blocks, uint64_t prp1,
+		      uint64_t prp2);
 
 #endif /* VFN_EMU_RAW_H */

@@ -219,23 +219,19 @@ unsigned int emu_call_count(const char *prefix)
 	return n;
 }
 
-void emu_assert_order(const char *first, ...)
+void emu_assert_order_of(const char *const *texts)
 {
 	const char *at = emu_calls(), *found;
-	va_list ap;
 
-	va_start(ap, first);
-	for (const char *s = first; s; s = va_arg(ap, const char *)) {
-		found = strstr(at, s);
+	for (; *texts; texts++) {
+		found = strstr(at, *texts);
 		if (!found) {
-			va_end(ap);
 			print_error("calls:\n%s", emu_calls());
-			fail_msg("\"%s\" is not in the call log, or not in this order", s);
+			fail_msg("\"%s\" is not in the call log, or not in this order", *texts);
 			return;
 		}
-		at = found + strlen(s);
+		at = found + strlen(*texts);
 	}
-	va_end(ap);
 }
 
 /* ------------------------------------------------------------------ usage */
@@ -322,7 +318,7 @@ unsigned int emu_fail_each(unsigned int mask, int err, int (*step)(void *arg),
 {
 	const struct emu_usage before = emu_usage();
 
-	for (unsigned int n = 1; ; n++) {
+	for (unsigned int n = 1;; n++) {
 		int ret, got, want;
 		bool fired;
 

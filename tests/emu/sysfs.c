@@ -28,8 +28,7 @@ static struct pci_driver *drivers;
 static unsigned int next_group, next_nvme;
 
 /* A path made of @fmt, in a buffer of the caller's. */
-__attribute__((format(printf, 2, 3)))
-static const char *path_of(char *buf, const char *fmt, ...)
+__attribute__((format(printf, 2, 3))) static const char *path_of(char *buf, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -112,8 +111,7 @@ static void add_disk(struct emu_pci *pci)
 	fs_make(path_of(path, "%s/slaves", at), NODE_DIR);
 
 	fs_set(fs_make(path_of(path, "/sys/block/%s", disk), NODE_LINK), at, strlen(at));
-	fs_set(fs_make(path_of(path, "/sys/class/block/%s", disk), NODE_LINK), at,
-	       strlen(at));
+	fs_set(fs_make(path_of(path, "/sys/class/block/%s", disk), NODE_LINK), at, strlen(at));
 	fs_printf(path_of(path, "/dev/%s", disk), "%s", "");
 	fs_printf(path_of(path, "/dev/%s", ctrl), "%s", "");
 }
@@ -157,8 +155,8 @@ static int probe(struct pci_driver *drv, struct emu_pci *pci)
 		return -EBUSY;
 
 	pci->driver = drv;
-	link_to(path_of(path, DEVICES "/%s/driver", pci->bdf),
-		"../../../bus/pci/drivers/", drv->name);
+	link_to(path_of(path, DEVICES "/%s/driver", pci->bdf), "../../../bus/pci/drivers/",
+		drv->name);
 	link_to(path_of(path, BUS "/drivers/%s/%s", drv->name, pci->bdf),
 		"../../../../devices/pci0000:00/", pci->bdf);
 	if (is_vfio(drv))
@@ -321,7 +319,7 @@ static void add_numbers(struct emu_pci *pci, const char *at)
 	const struct emu_pci_opts *o = &pci->opts;
 	const struct {
 		const char *name;
-		int digits;	/* hexadecimal; 0 for a decimal number */
+		int digits; /* hexadecimal; 0 for a decimal number */
 		int val;
 	} attrs[] = {
 		{ "vendor", 4, o->vendor },
@@ -354,10 +352,9 @@ static void add_attributes(struct emu_pci *pci, const char *at)
 	char path[PATH_LEN];
 
 	add_numbers(pci, at);
-	fs_printf(path_of(path, "%s/modalias", at),
-		  "pci:v%08Xd%08Xsv%08Xsd%08Xbc%02Xsc%02Xi%02X\n", o->vendor, o->device,
-		  o->subvendor, o->subdevice, o->classcode >> 16, o->classcode >> 8 & 0xff,
-		  o->classcode & 0xff);
+	fs_printf(path_of(path, "%s/modalias", at), "pci:v%08Xd%08Xsv%08Xsd%08Xbc%02Xsc%02Xi%02X\n",
+		  o->vendor, o->device, o->subvendor, o->subdevice, o->classcode >> 16,
+		  o->classcode >> 8 & 0xff, o->classcode & 0xff);
 	fs_attr(path_of(path, "%s/driver_override", at), store_override, pci);
 	show_override(pci);
 	if (!o->no_reset)

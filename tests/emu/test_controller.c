@@ -42,9 +42,11 @@ static void identify_controller_has_serial(void **state)
 static void identify_namespaces_of_two(void **state)
 {
 	const struct emu_nvme_opts opts = {
-		.nns = 2, .ns = { { .blocks = 100 }, { .blocks = 200, .lba_size = 4096 } },
+		.nns = 2,
+		.ns = { { .blocks = 100 }, { .blocks = 200, .lba_size = 4096 } },
 	};
-	struct raw_cmd list = raw_identify(2, 0), ns2 = raw_identify(0, 2), none = raw_identify(0, 3);
+	struct raw_cmd list = raw_identify(2, 0), ns2 = raw_identify(0, 2),
+		       none = raw_identify(0, 3);
 	uint32_t ids[3];
 	uint64_t size;
 	struct raw r;
@@ -103,7 +105,8 @@ static void prp_list_is_chained(void **state)
 {
 	const struct emu_nvme_opts opts = { .no_mdts = true };
 	const unsigned int npages = 60;
-	struct raw_cmd read = raw_rw(2, 2, 0, npages * 8, RAW_BUF_IOVA, RAW_BUF_IOVA + 61 * 4096 - 16);
+	struct raw_cmd read =
+		raw_rw(2, 2, 0, npages * 8, RAW_BUF_IOVA, RAW_BUF_IOVA + 61 * 4096 - 16);
 	struct raw r;
 	uint64_t *list;
 
@@ -128,7 +131,9 @@ static void compare_zeroes_and_deallocate(void **state)
 	struct raw_cmd cmp = raw_rw(5, 1, 0, 8, RAW_BUF_IOVA, 0);
 	struct raw_cmd zero = raw_rw(8, 1, 0, 4, 0, 0);
 	struct raw_cmd flush = { { [0] = 0, [1] = 1 } };
-	struct raw_cmd dsm = { { [0] = 9, [1] = 1, [6] = RAW_BUF_IOVA + 4096, [10] = 0, [11] = 4 } };
+	struct raw_cmd dsm = {
+		{ [0] = 9, [1] = 1, [6] = RAW_BUF_IOVA + 4096, [10] = 0, [11] = 4 }
+	};
 	const uint32_t range[4] = { 0, 2, 5, 0 };
 	const uint8_t *disk;
 	struct raw r;
@@ -163,14 +168,25 @@ static void bad_requests_get_their_status(void **state)
 		{ { { [0] = 2, [1] = 9, [6] = RAW_BUF_IOVA } }, 1, 0x400b },
 		{ { { [0] = 2, [1] = 1, [6] = RAW_BUF_IOVA, [10] = 65536 } }, 1, 0x4080 },
 		{ { { [0] = 2, [1] = 1, [6] = RAW_BUF_IOVA, [12] = 0xffff } }, 1, 0x4002 },
-		{ { { [0] = 5, [6] = RAW_IOVA + 0x6000, [10] = 15 << 16 | 1, [11] = 1 } }, 0, 0x4101 },
-		{ { { [0] = 5, [6] = RAW_IOVA + 0x6000, [10] = 15 << 16 | 99, [11] = 1 } }, 0, 0x4101 },
+		{ { { [0] = 5, [6] = RAW_IOVA + 0x6000, [10] = 15 << 16 | 1, [11] = 1 } },
+		  0,
+		  0x4101 },
+		{ { { [0] = 5, [6] = RAW_IOVA + 0x6000, [10] = 15 << 16 | 99, [11] = 1 } },
+		  0,
+		  0x4101 },
 		{ { { [0] = 5, [6] = RAW_IOVA + 0x6000, [10] = 2, [11] = 1 } }, 0, 0x4102 },
-		{ { { [0] = 5, [6] = RAW_IOVA + 0x6000, [10] = 0xffff0002, [11] = 1 } }, 0, 0x4102 },
-		{ { { [0] = 5, [6] = RAW_IOVA + 0x6000, [10] = 15 << 16 | 2, [11] = 77 << 16 | 3 } },
-		  0, 0x4108 },
+		{ { { [0] = 5, [6] = RAW_IOVA + 0x6000, [10] = 0xffff0002, [11] = 1 } },
+		  0,
+		  0x4102 },
+		{ { { [0] = 5,
+		      [6] = RAW_IOVA + 0x6000,
+		      [10] = 15 << 16 | 2,
+		      [11] = 77 << 16 | 3 } },
+		  0,
+		  0x4108 },
 		{ { { [0] = 1, [6] = RAW_IOVA + 0x6000, [10] = 15 << 16 | 2, [11] = 2 << 16 | 1 } },
-		  0, 0x4100 },
+		  0,
+		  0x4100 },
 		{ { { [0] = 0, [10] = 3 } }, 0, 0x4101 },
 		{ { { [0] = 4, [10] = 3 } }, 0, 0x4101 },
 		{ { { [0] = 9, [10] = 0x3 } }, 0, 0x4002 },
@@ -213,7 +229,9 @@ static void number_of_queues_is_limited(void **state)
 static void aer_waits_for_event_and_masks_until_log_read(void **state)
 {
 	struct raw_cmd aer = { { [0] = 0x0c | 100u << 16 } };
-	struct raw_cmd log = { { [0] = 0x02, [1] = 0xffffffff, [6] = RAW_BUF_IOVA, [10] = 127 << 16 | 2 } };
+	struct raw_cmd log = {
+		{ [0] = 0x02, [1] = 0xffffffff, [6] = RAW_BUF_IOVA, [10] = 127 << 16 | 2 }
+	};
 	struct raw_cqe cqe;
 	struct raw r;
 
@@ -283,7 +301,7 @@ static void shutdown_and_delete_queues(void **state)
 	assert_int_equal(raw_read(&r, 0x1c) >> 2 & 3, 1);
 	os_sleep_ns(2000000);
 	assert_int_equal(raw_read(&r, 0x1c) >> 2 & 3, 2);
-	emu_assert_order("admin DELETE_SQ 1", "admin DELETE_CQ 1", "reg write 0x14 0x464001", NULL);
+	emu_assert_order("admin DELETE_SQ 1", "admin DELETE_CQ 1", "reg write 0x14 0x464001");
 	raw_stop(&r);
 }
 
@@ -352,7 +370,9 @@ static void found_enabled_can_be_reset(void **state)
 static struct raw_cmd dbbuf_config(void)
 {
 	return (struct raw_cmd) { {
-		[0] = 0x7c, [6] = RAW_BUF_IOVA, [8] = RAW_BUF_IOVA + 4096,
+		[0] = 0x7c,
+		[6] = RAW_BUF_IOVA,
+		[8] = RAW_BUF_IOVA + 4096,
 	} };
 }
 

@@ -62,7 +62,10 @@ static void lost_command_is_not_executed(void **state)
 static void delayed_command_takes_its_time(void **state)
 {
 	const struct emu_fault f = {
-		.kind = EMU_DELAY, .qid = 1, .opcode = READ, .delay_ns = 5000000000ULL,
+		.kind = EMU_DELAY,
+		.qid = 1,
+		.opcode = READ,
+		.delay_ns = 5000000000ULL,
 	};
 	struct raw_cqe cqe;
 	struct raw r;
@@ -125,8 +128,15 @@ static void corrupt_overwrites_what_it_is_told(void **state)
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		const struct emu_fault f = {
-			.kind = EMU_CORRUPT, .qid = 1, .opcode = READ, .fields = cases[i].fields,
-			.cid = 0x1234, .sqid = 0x22, .sqhd = 0x99, .status = 0x0281, .dw0 = 0xdead,
+			.kind = EMU_CORRUPT,
+			.qid = 1,
+			.opcode = READ,
+			.fields = cases[i].fields,
+			.cid = 0x1234,
+			.sqid = 0x22,
+			.sqhd = 0x99,
+			.status = 0x0281,
+			.dw0 = 0xdead,
 		};
 		struct raw r;
 
@@ -142,7 +152,11 @@ static void corrupt_overwrites_what_it_is_told(void **state)
 static void status_is_given_without_execution(void **state)
 {
 	const struct emu_fault f = {
-		.kind = EMU_STATUS, .qid = 1, .opcode = WRITE, .nth = 2, .count = 2,
+		.kind = EMU_STATUS,
+		.qid = 1,
+		.opcode = WRITE,
+		.nth = 2,
+		.count = 2,
 		.status = 0x0280,
 	};
 	const uint16_t expected[] = { 0, 0x0280, 0x0280, 0 };
@@ -163,10 +177,17 @@ static void status_is_given_without_execution(void **state)
 static void create_is_refused_at_the_kth(void **state)
 {
 	const struct emu_fault f = {
-		.kind = EMU_STATUS, .qid = 0, .opcode = 0x01, .nth = 2, .status = 0x4101,
+		.kind = EMU_STATUS,
+		.qid = 0,
+		.opcode = 0x01,
+		.nth = 2,
+		.status = 0x4101,
 	};
 	struct raw_cmd sq = { {
-		[0] = 1, [6] = RAW_IOVA + 0x6000, [10] = (RAW_DEPTH - 1) << 16 | 3, [11] = 3 << 16 | 1,
+		[0] = 1,
+		[6] = RAW_IOVA + 0x6000,
+		[10] = (RAW_DEPTH - 1) << 16 | 3,
+		[11] = 3 << 16 | 1,
 	} };
 	struct raw r;
 
@@ -327,7 +348,11 @@ static void held_completions_come_when_released(void **state)
 static void cleared_faults_hit_no_more(void **state)
 {
 	const struct emu_fault f = {
-		.kind = EMU_STATUS, .qid = 1, .opcode = EMU_ANY, .count = UINT32_MAX, .status = 6,
+		.kind = EMU_STATUS,
+		.qid = 1,
+		.opcode = EMU_ANY,
+		.count = UINT32_MAX,
+		.status = 6,
 	};
 	struct raw_cmd read = read_cmd(1);
 	struct raw r;

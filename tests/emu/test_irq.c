@@ -18,10 +18,11 @@ static int new_eventfd(void)
 	return eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 }
 
-#define assert_einval(expr) do { \
-	assert_int_equal(expr, -1); \
-	assert_int_equal(errno, EINVAL); \
-} while (0)
+#define assert_einval(expr) \
+ do { \
+  assert_int_equal(expr, -1); \
+  assert_int_equal(errno, EINVAL); \
+ } while (0)
 
 static void set_irqs_rejects_nonsense(void **state)
 {
@@ -175,12 +176,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, emu_setup, emu_teardown)
-		T(set_irqs_rejects_nonsense),
-		T(msix_signals_the_queues_vector),
-		T(noresize_and_dynamic_msix),
-		T(vectors_may_be_scarce),
-		T(intx_is_masked_until_unmasked),
-		T(msi_signals),
+		T(set_irqs_rejects_nonsense),	  T(msix_signals_the_queues_vector),
+		T(noresize_and_dynamic_msix),	  T(vectors_may_be_scarce),
+		T(intx_is_masked_until_unmasked), T(msi_signals),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

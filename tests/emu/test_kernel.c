@@ -4,11 +4,12 @@
 
 #define PAGE 4096UL
 #define RW (VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE)
-#define assert_fails(expr, err) do { \
-	errno = 0; \
-	assert_int_equal((expr), -1); \
-	assert_int_equal(errno, err); \
-} while (0)
+#define assert_fails(expr, err) \
+ do { \
+  errno = 0; \
+  assert_int_equal((expr), -1); \
+  assert_int_equal(errno, err); \
+ } while (0)
 
 static int set_container(int group, int container)
 {
@@ -265,12 +266,9 @@ static void hostile_chains_are_hostile(void **state)
 		enum emu_hostile chain;
 		int result;
 	} cases[] = {
-		{ EMU_CHAIN_NONE, -2 },
-		{ EMU_CHAIN_LOOP, -2 },
-		{ EMU_CHAIN_SELF, -2 },
-		{ EMU_CHAIN_PAST_END, -1 },
-		{ EMU_CHAIN_NEXT_PAST_END, -1 },
-		{ EMU_CHAIN_CUT, -1 },
+		{ EMU_CHAIN_NONE, -2 },		 { EMU_CHAIN_LOOP, -2 },
+		{ EMU_CHAIN_SELF, -2 },		 { EMU_CHAIN_PAST_END, -1 },
+		{ EMU_CHAIN_NEXT_PAST_END, -1 }, { EMU_CHAIN_CUT, -1 },
 		{ EMU_CHAIN_COUNT_HUGE, -1 },
 	};
 	struct vfio_iommu_type1_info_cap_iova_range *cap;
@@ -311,7 +309,7 @@ static void device_regions_are_described(void **state)
 	assert_fails(os_ioctl(r.dev, VFIO_DEVICE_GET_INFO, &info), EINVAL);
 	assert_int_equal(os_ioctl(r.dev, VFIO_DEVICE_GET_REGION_INFO, &reg), 0);
 	assert_int_equal(reg.flags, VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE |
-			 VFIO_REGION_INFO_FLAG_MMAP);
+					    VFIO_REGION_INFO_FLAG_MMAP);
 	assert_int_equal(reg.size, 4 * PAGE);
 	reg.index = 99;
 	assert_fails(os_ioctl(r.dev, VFIO_DEVICE_GET_REGION_INFO, &reg), EINVAL);

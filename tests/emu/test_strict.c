@@ -2,11 +2,12 @@
 /* Every strict check finds the violation it is there for. */
 #include "raw.h"
 
-#define ONCE(text) do { \
-	assert_int_equal(emu_violations(), 1); \
-	emu_expect_violation(text); \
-	assert_int_equal(emu_violations(), 0); \
-} while (0)
+#define ONCE(text) \
+ do { \
+  assert_int_equal(emu_violations(), 1); \
+  emu_expect_violation(text); \
+  assert_int_equal(emu_violations(), 0); \
+ } while (0)
 
 #define UNMAPPED 0x7000000000ULL
 #define CQ_FREE (RAW_IOVA + 0x6000)
@@ -19,42 +20,69 @@ static void bad_commands_are_violations(void **state)
 		uint16_t status;
 		const char *text;
 	} cases[] = {
-		{ 1, { { [0] = 2, [1] = 1, [6] = RAW_BUF_IOVA + 1 } }, 0x4013, "PRP1 is not aligned" },
-		{ 1, { { [0] = 2, [1] = 1, [6] = RAW_BUF_IOVA, [8] = 4096 } }, 0x4002,
+		{ 1,
+		  { { [0] = 2, [1] = 1, [6] = RAW_BUF_IOVA + 1 } },
+		  0x4013,
+		  "PRP1 is not aligned" },
+		{ 1,
+		  { { [0] = 2, [1] = 1, [6] = RAW_BUF_IOVA, [8] = 4096 } },
+		  0x4002,
 		  "PRP2 is reserved" },
-		{ 1, { { [0] = 2, [1] = 1, [6] = RAW_BUF_IOVA, [8] = RAW_BUF_IOVA + 4, [12] = 15 } },
-		  0x4013, "PRP entry has an offset" },
-		{ 1, { { [0] = 2, [1] = 1, [6] = RAW_BUF_IOVA, [8] = RAW_BUF_IOVA + 4, [12] = 31 } },
-		  0x4013, "PRP list is not aligned" },
-		{ 1, { { [0] = 2, [1] = 1, [6] = RAW_BUF_IOVA, [12] = 15 } }, 0x0004,
+		{ 1,
+		  { { [0] = 2, [1] = 1, [6] = RAW_BUF_IOVA, [8] = RAW_BUF_IOVA + 4, [12] = 15 } },
+		  0x4013,
+		  "PRP entry has an offset" },
+		{ 1,
+		  { { [0] = 2, [1] = 1, [6] = RAW_BUF_IOVA, [8] = RAW_BUF_IOVA + 4, [12] = 31 } },
+		  0x4013,
+		  "PRP list is not aligned" },
+		{ 1,
+		  { { [0] = 2, [1] = 1, [6] = RAW_BUF_IOVA, [12] = 15 } },
+		  0x0004,
 		  "unmapped IOVA 0x0 for READ" },
 		{ 1, { { [0] = 2, [1] = 1 } }, 0x0004, "unmapped IOVA 0x0 for READ" },
-		{ 1, { { [0] = 1, [1] = 1, [6] = (uint32_t)UNMAPPED, [7] = UNMAPPED >> 32 } }, 0x0004,
+		{ 1,
+		  { { [0] = 1, [1] = 1, [6] = (uint32_t)UNMAPPED, [7] = UNMAPPED >> 32 } },
+		  0x0004,
 		  "DMA read at unmapped" },
-		{ 1, { { [0] = 2, [1] = 1, [6] = RAW_BUF_IOVA + RAW_BUF_SIZE - 512, [12] = 1 } },
-		  0x0004, "unmapped" },
+		{ 1,
+		  { { [0] = 2, [1] = 1, [6] = RAW_BUF_IOVA + RAW_BUF_SIZE - 512, [12] = 1 } },
+		  0x0004,
+		  "unmapped" },
 		{ 1, { { [0] = 2 | 1 << 14, [1] = 1, [6] = RAW_BUF_IOVA } }, 0x4002, "PSDT is 1" },
 		{ 1, { { [0] = 2 | 1 << 10, [1] = 1, [6] = RAW_BUF_IOVA } }, 0, "CDW0 bits" },
 		{ 1, { { [0] = 2 | 0xffffu << 16, [1] = 1, [6] = RAW_BUF_IOVA } }, 0, "0xffff" },
 		{ 1, { { [0] = 0, [1] = 1, [6] = 64 } }, 0, "reserved PRP1" },
 		{ 1, { { [0] = 0, [1] = 1, [2] = 1 } }, 0, "reserved CDW2" },
 		{ 1, { { [0] = 0, [1] = 1, [4] = 1 } }, 0, "reserved MPTR" },
-		{ 1, { { [0] = 2, [1] = 1, [6] = RAW_BUF_IOVA, [12] = 1 << 16 } }, 0,
+		{ 1,
+		  { { [0] = 2, [1] = 1, [6] = RAW_BUF_IOVA, [12] = 1 << 16 } },
+		  0,
 		  "reserved CDW12" },
 		{ 0, { { [0] = 6, [6] = RAW_BUF_IOVA, [10] = 1, [12] = 5 } }, 0, "reserved CDW12" },
 		{ 0, { { [0] = 6, [6] = RAW_BUF_IOVA, [10] = 1, [3] = 5 } }, 0, "reserved CDW3" },
 		{ 0, { { [0] = 6, [1] = 1, [6] = RAW_BUF_IOVA, [10] = 1 } }, 0, "with NSID" },
 		{ 0, { { [0] = 8, [1] = 1, [10] = 1 } }, 0, "reserved NSID" },
-		{ 0, { { [0] = 5, [6] = CQ_FREE, [8] = 4096, [10] = 15 << 16 | 3, [11] = 1 } }, 0,
+		{ 0,
+		  { { [0] = 5, [6] = CQ_FREE, [8] = 4096, [10] = 15 << 16 | 3, [11] = 1 } },
+		  0,
 		  "reserved PRP2" },
 		{ 0, { { [0] = 5, [6] = CQ_FREE, [10] = 15 << 16 | 3 } }, 0x4002, "PC is not set" },
-		{ 0, { { [0] = 5, [6] = CQ_FREE + 64, [10] = 15 << 16 | 3, [11] = 1 } }, 0x4013,
+		{ 0,
+		  { { [0] = 5, [6] = CQ_FREE + 64, [10] = 15 << 16 | 3, [11] = 1 } },
+		  0x4013,
 		  "page offset" },
-		{ 0, { { [0] = 5, [6] = 0x50000000, [10] = 15 << 16 | 3, [11] = 1 } }, 0x0004,
+		{ 0,
+		  { { [0] = 5, [6] = 0x50000000, [10] = 15 << 16 | 3, [11] = 1 } },
+		  0x0004,
 		  "memory of cq is not mapped" },
-		{ 0, { { [0] = 1, [6] = 0x50000000, [10] = 15 << 16 | 3, [11] = 1 << 16 | 1 } }, 0x0004,
+		{ 0,
+		  { { [0] = 1, [6] = 0x50000000, [10] = 15 << 16 | 3, [11] = 1 << 16 | 1 } },
+		  0x0004,
 		  "memory of sq is not mapped" },
-		{ 0, { { [0] = 1, [6] = RAW_IOVA, [10] = 15 << 16 | 3, [11] = 1 << 16 | 1 } }, 0,
+		{ 0,
+		  { { [0] = 1, [6] = RAW_IOVA, [10] = 15 << 16 | 3, [11] = 1 << 16 | 1 } },
+		  0,
 		  "memory of sq is also that of queue 0" },
 		{ 0, { { [0] = 4, [10] = 1 } }, 0x410c, "DELETE_CQ 1 while sq 1 uses it" },
 		{ 0, { { [0] = 9, [10] = 7, [11] = 3 << 16 | 3 } }, 0x400c, "Number of Queues" },
@@ -280,7 +308,10 @@ static void enable_before_unready(void **state)
 static void completion_queue_with_stale_phase(void **state)
 {
 	struct raw_cmd create = { {
-		[0] = 5, [6] = CQ_FREE, [10] = 15 << 16 | 3, [11] = 1,
+		[0] = 5,
+		[6] = CQ_FREE,
+		[10] = 15 << 16 | 3,
+		[11] = 1,
 	} };
 	struct raw r;
 

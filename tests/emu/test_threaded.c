@@ -57,8 +57,8 @@ static void *work(void *arg)
 
 	while (w->done < COMMANDS) {
 		while (sent < COMMANDS && sent - w->done < 8) {
-			struct raw_cmd read = raw_rw(2, sent % 16, sent, 1,
-						     RAW_BUF_IOVA + w->qid * 8192, 0);
+			struct raw_cmd read =
+				raw_rw(2, sent % 16, sent, 1, RAW_BUF_IOVA + w->qid * 8192, 0);
 
 			raw_submit(w->r, w->qid, &read);
 			sent++;
@@ -100,8 +100,7 @@ static void interrupts_arrive(void **state)
 	emu_nvme_add(NULL);
 	emu_start_threads();
 	raw_open(&r, EMU_BDF);
-	assert_int_equal(raw_set_irqs(&r, VFIO_PCI_MSIX_IRQ_INDEX, RAW_TRIGGER_FD, 0, 2, fds),
-			 0);
+	assert_int_equal(raw_set_irqs(&r, VFIO_PCI_MSIX_IRQ_INDEX, RAW_TRIGGER_FD, 0, 2, fds), 0);
 	raw_enable(&r);
 	raw_create_cq(&r, 1, 1);
 	raw_create_sq(&r, 1);
@@ -165,10 +164,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, emu_setup, emu_teardown)
-		T(bring_up_and_io),
-		T(queues_are_independent_of_each_other),
-		T(interrupts_arrive),
-		T(shadow_doorbells_without_mmio),
+		T(bring_up_and_io),	     T(queues_are_independent_of_each_other),
+		T(interrupts_arrive),	     T(shadow_doorbells_without_mmio),
 		T(violations_are_found_too),
 	};
 

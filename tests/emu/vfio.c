@@ -202,8 +202,8 @@ static struct emu_pci *group_device(const struct vfio_group *g, const char *name
 	size_t len = strcspn(name, " ");
 
 	for (struct emu_pci *p = emu_pcis; p; p = p->next) {
-		if (p->group == g && pci_bound_to_vfio(p) && !p->removed &&
-		    strlen(p->bdf) == len && !strncmp(p->bdf, name, len))
+		if (p->group == g && pci_bound_to_vfio(p) && !p->removed && strlen(p->bdf) == len &&
+		    !strncmp(p->bdf, name, len))
 			return p;
 	}
 
@@ -225,7 +225,7 @@ static int get_device_fd(struct vfio_group *g, const char *name)
 		return -1;
 	g->devices_open++;
 	if (!pci->open++)
-		pci->config[4] &= ~4;	/* bus master is off at first open */
+		pci->config[4] &= ~4; /* bus master is off at first open */
 
 	return fd;
 }

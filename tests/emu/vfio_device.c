@@ -98,8 +98,7 @@ static int device_ioctl(struct emu_file *file, unsigned long request, void *arg)
 
 /* ---------------------------------------------------------------- regions */
 
-static ssize_t read_bar(struct emu_pci *pci, unsigned int bar, char *buf, size_t count,
-			uint64_t at)
+static ssize_t read_bar(struct emu_pci *pci, unsigned int bar, char *buf, size_t count, uint64_t at)
 {
 	if ((at | count) & 3)
 		return emu_errno(EINVAL);
@@ -192,8 +191,7 @@ static ssize_t device_pread(struct emu_file *file, void *buf, size_t count, uint
 	return read_bar(file->priv, index, buf, count, offset & REGION_MASK);
 }
 
-static ssize_t device_pwrite(struct emu_file *file, const void *buf, size_t count,
-			     uint64_t offset)
+static ssize_t device_pwrite(struct emu_file *file, const void *buf, size_t count, uint64_t offset)
 {
 	int index = find_region(file->priv, offset, &count);
 

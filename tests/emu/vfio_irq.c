@@ -219,7 +219,7 @@ static int msi_set_fds(struct emu_pci *pci, const struct vfio_irq_set *set)
 	int ret;
 
 	if (avail && want > avail && (first || may_resize(pci, set->index)))
-		return avail;	/* what pci_alloc_irq_vectors() said, as in the kernel */
+		return avail; /* what pci_alloc_irq_vectors() said, as in the kernel */
 	if (!first && want > irq->enabled && !may_resize(pci, set->index))
 		return emu_errno(EINVAL);
 	if (want > irq->enabled)
