@@ -132,7 +132,8 @@ def tool(name):
 
 def download(name, work):
     """Download the package of a Debian kernel to work, with fresh lists of our own if the system's do not do."""
-    own = ["-o", f"Dir::State={work}/apt", "-o", f"Dir::Cache={work}/apt", "-o", "Dir::State::status=/var/lib/dpkg/status"]
+    own = ["-o", f"Dir::State={work}/apt", "-o", f"Dir::State::lists={work}/apt/lists",
+           "-o", f"Dir::Cache={work}/apt", "-o", "Dir::State::status=/var/lib/dpkg/status"]
     options = ["-q", "-o", "APT::Sandbox::User=root"]
     reason = ""
     for private in (False, True):
@@ -140,10 +141,14 @@ def download(name, work):
             (work / "apt/lists/partial").mkdir(parents=True)
             options += own
             say("fetching fresh package lists (apt-get update, into the cache)")
-            run(["apt-get", *options, "update"], "fetching package lists")
+            result = run(["apt-get", *options, "-o", "APT::Update::Error-Mode=any", "update"],
+                         "fetching package lists")
+            if result.returncode:
+                reason = result.stdout.strip()
+                break
         package = find_package(name, options)
         if not package:
-            reason = "the package lists do not have it"
+            reason = f"this release of the distribution has no {DEBIAN[name][0]}* package"
             continue
         say(f"downloading {package}")
         result = run(["apt-get", *options, "download", package], f"downloading {package}", cwd=work)
