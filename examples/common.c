@@ -153,7 +153,7 @@ const char *parse_options(int argc, char **argv, const char *about,
 	bool bdf_needed = true;
 	int c, i, n;
 
-	for (n = 0; options[n].name && n < MAX_OPTIONS; n++) {
+	for (n = 0; n < MAX_OPTIONS && options[n].name; n++) {
 		const struct option_spec *o = &options[n];
 
 		long_options[n + 2] = (struct option) {
@@ -234,7 +234,7 @@ static void identify(struct nvme_ctrl *ctrl, uint8_t cns, uint32_t nsid, void *d
 void get_namespace(struct nvme_ctrl *ctrl, uint32_t nsid, struct nvm_namespace *ns)
 {
 	size_t page = __mps_to_pagesize(ctrl->config.mps);
-	uint64_t cap = le64_to_cpu(mmio_read64(ctrl->regs + NVME_REG_CAP));
+	uint64_t cap = le64_to_cpu(mmio_read64((char *)ctrl->regs + NVME_REG_CAP));
 	const struct nvme_id_ctrl *id_ctrl;
 	const struct nvme_id_ns *id_ns;
 	unsigned int format;

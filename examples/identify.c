@@ -28,8 +28,9 @@ static void print_bytes(const char *label, uint16_t v)
 
 static void print_identity(struct nvme_ctrl *ctrl, const struct nvme_id_ctrl *id)
 {
-	uint64_t cap = le64_to_cpu(mmio_read64(ctrl->regs + NVME_REG_CAP));
-	uint32_t vs = le32_to_cpu(mmio_read32(ctrl->regs + NVME_REG_VS));
+	char *regs = ctrl->regs;
+	uint64_t cap = le64_to_cpu(mmio_read64(regs + NVME_REG_CAP));
+	uint32_t vs = le32_to_cpu(mmio_read32(regs + NVME_REG_VS));
 
 	printf("------------- Controller information -------------\n");
 	print_bytes("PCI Vendor ID           : ", le16_to_cpu(id->vid));

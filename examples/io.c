@@ -93,14 +93,14 @@ static void transfer(struct nvme_ctrl *ctrl, const struct nvm_namespace *ns, con
 		     struct iommu_dmabuf *buffer, bool write)
 {
 	static struct slot slots[MAX_DEPTH];
-	uint64_t offset = job->start, done = job->start, end = job->start + job->len;
+	uint64_t offset = job->start, end = job->start + job->len, left = job->len;
 	struct nvme_rq *rq;
 	struct slot *slot;
 
-	while (done < end) {
+	while (left) {
 		while (offset < end && (rq = nvme_rq_acquire(&ctrl->sq[QID]))) {
 			slot = rq->opaque = &slots[rq->cid];
-			slot->buf = buffer->vaddr + rq->cid * ns->max_transfer;
+			slot->buf = (char *)buffer->vaddr + rq->cid * ns->max_transfer;
 			slot->offset = offset;
 			slot->len = end - offset < ns->max_transfer ? end - offset
 								    : ns->max_transfer;
@@ -119,7 +119,7 @@ static void transfer(struct nvme_ctrl *ctrl, const struct nvm_namespace *ns, con
 		slot = rq->opaque;
 		if (!write)
 			check(slot->buf, slot->len, job->seed, slot->offset);
-		done += slot->len;
+		left -= slot->len;
 		nvme_rq_release(rq);
 	}
 }

@@ -96,12 +96,7 @@ static uint64_t random64(uint64_t *state)
 
 static uint64_t next_block(struct perf *p)
 {
-	if (!p->sequential)
-		return random64(&p->random) % p->nblocks;
-	if (p->next == p->nblocks)
-		p->next = 0;
-
-	return p->next++;
+	return (p->sequential ? p->next++ : random64(&p->random)) % p->nblocks;
 }
 
 static void submit(struct perf *p, struct nvme_rq *rq)

@@ -90,7 +90,7 @@ static void print_fields(uint64_t reg, const struct field *field)
 		       field->meaning);
 }
 
-static uint32_t print32(void *regs, int offset, const char *name, const char *meaning,
+static uint32_t print32(char *regs, int offset, const char *name, const char *meaning,
 			const struct field *fields)
 {
 	uint32_t reg = le32_to_cpu(mmio_read32(regs + offset));
@@ -101,7 +101,7 @@ static uint32_t print32(void *regs, int offset, const char *name, const char *me
 	return reg;
 }
 
-static uint64_t print64(void *regs, int offset, const char *name, const char *meaning,
+static uint64_t print64(char *regs, int offset, const char *name, const char *meaning,
 			const struct field *fields)
 {
 	uint64_t reg = le64_to_cpu(mmio_read64(regs + offset));
@@ -112,7 +112,7 @@ static uint64_t print64(void *regs, int offset, const char *name, const char *me
 	return reg;
 }
 
-static void print_registers(void *regs)
+static void print_registers(char *regs)
 {
 	uint64_t cap;
 	uint32_t vs;
