@@ -96,7 +96,13 @@ static uint64_t random64(uint64_t *state)
 
 static uint64_t next_block(struct perf *p)
 {
-	return (p->sequential ? p->next++ : random64(&p->random)) % p->nblocks;
+	/* the upper half of the product is below nblocks, and no division is needed */
+	if (!p->sequential)
+		return (uint64_t)((unsigned __int128)random64(&p->random) * p->nblocks >> 64);
+	if (p->next >= p->nblocks)
+		p->next = 0;
+
+	return p->next++;
 }
 
 static void submit(struct perf *p, struct nvme_rq *rq)
