@@ -106,6 +106,7 @@ struct cmd {
 struct model_sq {
 	bool live;
 	uint32_t size, head, tail;
+	uint32_t reported; /* head that the last completion told the host */
 	uint64_t base;
 	uint16_t cqid;
 	uint32_t shadow;

@@ -319,6 +319,7 @@ static bool post(struct emu_nvme *n, const struct cmd *cmd)
 	if (cmd->faulty && cmd->fault.kind == EMU_CORRUPT)
 		corrupt(cqe, &cmd->fault);
 	store_cqe(mem, cqe);
+	n->sq[cmd->sqid].reported = n->sq[cmd->sqid].head;
 	cq->tail = (cq->tail + 1) % cq->size;
 	cq->phase ^= !cq->tail;
 	n->stats.completed++;
@@ -409,9 +410,9 @@ static void sq_tail(struct emu_nvme *n, unsigned int qid, uint32_t tail)
 		return;
 	}
 	added = (tail + sq->size - sq->tail) % sq->size;
-	room = sq->size - 1 - (sq->tail + sq->size - sq->head) % sq->size;
+	room = sq->size - 1 - (sq->tail + sq->size - sq->reported) % sq->size;
 	if (added > room)
-		nvme_report(n, "tail doorbell of sq %u overtakes its head", qid);
+		nvme_report(n, "tail doorbell of sq %u overtakes the head that was reported", qid);
 	sq->tail = tail;
 }
 

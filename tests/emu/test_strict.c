@@ -188,6 +188,34 @@ static void wrong_doorbells(void **state)
 	raw_stop(&r);
 }
 
+static void submission_queue_overrun(void **state)
+{
+	struct raw r;
+
+	raw_start(&r, NULL);
+	emu_nvme_set(r.nvme, EMU_HOLD, true);
+	for (unsigned int i = 0; i < RAW_DEPTH; i++) {
+		struct raw_cmd read = raw_rw(2, i, 0, 1, RAW_BUF_IOVA, 0);
+
+		assert_int_equal(emu_violations(), 0);
+		raw_submit(&r, 1, &read);
+	}
+	ONCE("tail doorbell of sq 1 overtakes the head that was reported");
+	raw_stop(&r);
+}
+
+static void doorbell_with_reserved_bits(void **state)
+{
+	struct raw r;
+
+	raw_start(&r, NULL);
+	raw_write(&r, 0x1008, 0x10000);
+	assert_int_equal(emu_violations(), 2);
+	emu_expect_violation("doorbell 2 has reserved bits: 0x10000");
+	emu_expect_violation("tail doorbell of sq 1 is 65536");
+	raw_stop(&r);
+}
+
 static void doorbell_stride_is_respected(void **state)
 {
 	const struct emu_nvme_opts opts = { .dstrd = 1 };
@@ -375,6 +403,76 @@ static void dma_without_bus_master(void **state)
 	raw_stop(&r);
 }
 
+static void register_access_without_memory_decode(void **state)
+{
+	const uint16_t off = 4, on = 6;
+	struct raw r;
+
+	emu_nvme_add(NULL);
+	raw_open(&r, EMU_BDF);
+	assert_int_equal(os_pwrite(r.dev, &off, 2, (7ULL << 40) + 4), 2);
+	assert_int_equal(raw_read(&r, 0x08), UINT32_MAX);
+	ONCE("memory decode off");
+	assert_int_equal(os_pwrite(r.dev, &on, 2, (7ULL << 40) + 4), 2);
+	assert_int_equal(raw_read(&r, 0x08), 0x10400);
+	raw_close(&r);
+}
+
+static void interrupt_mask_with_msix(void **state)
+{
+	const int fd = -1;
+	struct raw r;
+
+	emu_nvme_add(NULL);
+	raw_open(&r, EMU_BDF);
+	raw_set_irqs(&r, VFIO_PCI_MSIX_IRQ_INDEX, RAW_TRIGGER_FD, 0, 1, &fd);
+	raw_write(&r, 0x0c, 1);
+	ONCE("INTMS or INTMC written with MSI-X enabled");
+	raw_close(&r);
+}
+
+static void queues_without_entry_sizes(void **state)
+{
+	struct raw_cmd cq = { { [0] = 5, [6] = CQ_FREE, [10] = 15 << 16 | 3, [11] = 1 } };
+	struct raw_cmd sq = { { [0] = 1, [6] = CQ_FREE, [10] = 15 << 16 | 3, [11] = 1 << 16 | 1 } };
+	struct raw r;
+
+	raw_start(&r, NULL);
+	raw_delete(&r, 1);
+	raw_write(&r, 0x14, 1 | 6 << 16);
+	assert_int_equal(raw_sync(&r, 0, &cq), 0x4102);
+	ONCE("CREATE_CQ with CC.IOCQES 0");
+	raw_write(&r, 0x14, 1 | 4 << 20);
+	assert_int_equal(raw_sync(&r, 0, &sq), 0x4102);
+	ONCE("CREATE_SQ with CC.IOSQES 0");
+	raw_stop(&r);
+}
+
+static void dbbuf_config_with_an_offset(void **state)
+{
+	const struct emu_nvme_opts opts = { .dbbuf = true };
+	struct raw_cmd config = { {
+		[0] = 0x7c,
+		[6] = RAW_BUF_IOVA,
+		[8] = RAW_BUF_IOVA + 2048,
+	} };
+	struct raw r;
+
+	raw_start(&r, &opts);
+	assert_int_equal(raw_sync(&r, 0, &config), 0x4002);
+	ONCE("DBBUF_CONFIG with a page offset");
+	raw_stop(&r);
+}
+
+static void munmap_of_foreign_memory(void **state)
+{
+	void *mem = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	assert_int_equal(os_munmap(mem, 4096), -1);
+	ONCE("that os_mmap did not give");
+	munmap(mem, 4096);
+}
+
 static void close_while_enabled(void **state)
 {
 	struct raw r;
@@ -456,6 +554,8 @@ int main(void)
 		T(prp_chain_pointer_with_offset),
 		T(cid_of_an_outstanding_command),
 		T(wrong_doorbells),
+		T(submission_queue_overrun),
+		T(doorbell_with_reserved_bits),
 		T(doorbell_stride_is_respected),
 		T(doorbell_before_ready),
 		T(wrong_register_writes),
@@ -466,6 +566,11 @@ int main(void)
 		T(memory_unmapped_while_in_use),
 		T(memory_munmapped_while_in_use),
 		T(dma_without_bus_master),
+		T(register_access_without_memory_decode),
+		T(interrupt_mask_with_msix),
+		T(queues_without_entry_sizes),
+		T(dbbuf_config_with_an_offset),
+		T(munmap_of_foreign_memory),
 		T(close_while_enabled),
 		T(container_closed_with_mappings),
 		T(register_access_outside_of_a_mapping),
