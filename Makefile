@@ -29,6 +29,7 @@ check:
 	$(call setup,tsan,-Db_sanitize=thread -Db_lundef=false -Dtools=disabled -Dexamples=disabled -Dvm_tests=disabled)
 	@ci/run-tests tsan $(BUILD)/tsan --suite threaded
 
+# What is given on the command line of make is in the environment of the runner.
 check-vm: all
 	@ci/install-deps vm
 	@tests/vm/run --build $(BUILD)

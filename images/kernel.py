@@ -144,7 +144,7 @@ def download(name, work):
             result = run(["apt-get", *options, "-o", "APT::Update::Error-Mode=any", "update"],
                          "fetching package lists")
             if result.returncode:
-                reason = result.stdout.strip()
+                reason = errors(result)
                 break
         package = find_package(name, options)
         if not package:
@@ -155,9 +155,14 @@ def download(name, work):
         found = list(work.glob("*.deb"))
         if result.returncode == 0 and found:
             return found[0]
-        reason = result.stdout.strip()
+        reason = errors(result)
     raise KernelError(f"{name} could not be downloaded: {reason}\n"
                       f"Without access to Debian's package archive, {ELSEWHERE}")
+
+
+def errors(result):
+    """What apt-get calls an error in its output."""
+    return "\n".join(line for line in result.stdout.splitlines() if line.startswith("E: "))
 
 
 def find_package(name, options):

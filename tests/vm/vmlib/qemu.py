@@ -62,7 +62,8 @@ def command_line(profile, kernel, initramfs, accel, folder, fds):
     append = ["console=ttyS0", "panic=-1", "loglevel=4", guest["append"]]
     append += [f"BDF_{name.upper()}={profile.bdf(name)}" for name in profile.controllers]
     command = [
-        shutil.which(PROGRAM) or PROGRAM, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
+        # a runner that is killed takes its guests along
+        "setpriv", "--pdeathsig", "KILL", PROGRAM, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
         "-name", profile.name, "-machine", guest["machine"], "-accel", accel, "-cpu", guest["cpu"],
         "-smp", guest["cpus"], "-m", guest["memory"],
         "-kernel", kernel.image, "-initrd", initramfs, "-append", " ".join(append),
@@ -127,8 +128,9 @@ def kvm_works(kernel):
 
 def check_installed():
     """Complain early if there is no QEMU."""
-    if not shutil.which(PROGRAM):
-        raise QemuError(f"{PROGRAM} is not installed: run ci/install-deps vm")
+    for program in (PROGRAM, "setpriv"):
+        if not shutil.which(program):
+            raise QemuError(f"{program} is not installed: run ci/install-deps vm")
 
 
 def folder_for(output, profile):
