@@ -11,10 +11,7 @@
 
 #include "os/os.h"
 
-/* Programs that cannot include the header find the value here, once it is known. */
-#undef __vfn_ticks_freq
-extern uint64_t __vfn_ticks_freq;
-uint64_t __vfn_ticks_freq;
+static uint64_t known_freq;
 
 #define CALIBRATION_NS (20 * 1000000ULL)
 
@@ -51,7 +48,7 @@ static uint64_t measure(void)
 
 uint64_t vfn_ticks_freq(void)
 {
-	uint64_t freq = atomic_load_acquire(&__vfn_ticks_freq);
+	uint64_t freq = atomic_load_acquire(&known_freq);
 
 	if (freq)
 		return freq;
@@ -62,7 +59,7 @@ uint64_t vfn_ticks_freq(void)
 	if (!freq)
 		freq = 1;
 
-	atomic_store_release(&__vfn_ticks_freq, freq);
+	atomic_store_release(&known_freq, freq);
 
 	return freq;
 }

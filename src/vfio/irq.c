@@ -162,19 +162,27 @@ int vfn_vfio_unmask_irq(struct vfio_device *dev)
 	return set_irqs(dev, &set, "unmask");
 }
 
+static int no_such_irq(unsigned int index)
+{
+	static const char *const names[] = { "INTx", "MSI", "MSI-X" };
+
+	return vfn_fail(ENOTSUP, "the device has no interrupts of kind %s",
+			index < 3 ? names[index] : "unknown");
+}
+
 int vfio_use_irq(struct vfio_device *dev, unsigned int index)
 {
 	struct vfio_irq_info info = { .argsz = sizeof(info), .index = index };
 
 	if (index >= dev->device_info.num_irqs)
-		return vfn_fail(ENOTSUP, "the device has no interrupts of kind %u", index);
+		return no_such_irq(index);
 
 	if (os_ioctl(dev->fd, VFIO_DEVICE_GET_IRQ_INFO, &info))
 		return vfn_fail(errno, "cannot read the properties of interrupts: %s",
 				strerror(errno));
 
 	if (!info.count || !(info.flags & VFIO_IRQ_INFO_EVENTFD))
-		return vfn_fail(ENOTSUP, "the device has no interrupts of kind %u", index);
+		return no_such_irq(index);
 
 	dev->irq_info = info;
 
