@@ -59,6 +59,9 @@ static int look(struct nvme_ctrl *ctrl)
 		return vfn_fail(ENODEV,
 				"%s has failed (CSTS.CFS): close it and bring it up again",
 				nvme_name(ctrl));
+	if (!(csts & CSTS_RDY))
+		return vfn_fail(ENODEV, "%s is not ready (CSTS 0x%x): it was disabled or reset",
+				nvme_name(ctrl), csts);
 
 	return 0;
 }
