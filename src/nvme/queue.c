@@ -305,6 +305,15 @@ static int check_io_queue(struct nvme_ctrl *ctrl, int qid, int granted)
 	return 0;
 }
 
+/*
+ * Whether the controller may have the queue although its creation failed: then
+ * the memory is not ours to free before the queue or the controller is.
+ */
+static bool may_exist(int err)
+{
+	return err == ETIMEDOUT || err == ENODEV;
+}
+
 int nvme_create_iocq(struct nvme_ctrl *ctrl, int qid, int qsize, int vector)
 {
 	union nvme_cmd cmd;
@@ -327,7 +336,10 @@ int nvme_create_iocq(struct nvme_ctrl *ctrl, int qid, int qsize, int vector)
 	if (nvme_admin(ctrl, &cmd, NULL, 0, NULL)) {
 		int saved = errno;
 
-		nvme_discard_cq(ctrl, cq);
+		if (may_exist(saved))
+			cq->flags |= VFN_NVME_Q_CREATED;
+		else
+			nvme_discard_cq(ctrl, cq);
 		errno = saved;
 		return -1;
 	}
@@ -360,7 +372,10 @@ int nvme_create_iosq(struct nvme_ctrl *ctrl, int qid, int qsize, struct nvme_cq 
 	if (nvme_admin(ctrl, &cmd, NULL, 0, NULL)) {
 		int saved = errno;
 
-		nvme_discard_sq(ctrl, sq);
+		if (may_exist(saved))
+			sq->flags |= VFN_NVME_Q_CREATED;
+		else
+			nvme_discard_sq(ctrl, sq);
 		errno = saved;
 		return -1;
 	}
@@ -379,7 +394,8 @@ int nvme_create_ioqpair(struct nvme_ctrl *ctrl, int qid, int qsize, int vector,
 	if (nvme_create_iosq(ctrl, qid, qsize, &ctrl->cq[qid], flags)) {
 		int saved = errno;
 
-		(void)nvme_delete_iocq(ctrl, qid);
+		if (!may_exist(saved))
+			(void)nvme_delete_iocq(ctrl, qid);
 		errno = saved;
 		return -1;
 	}

@@ -311,8 +311,10 @@ void nvme_discard_sq(struct nvme_ctrl *ctrl, struct nvme_sq *sq);
 /*
  * Both sides of I/O queues. Errors: as above, EIO (the controller refused;
  * vfn_last_error() has its status), ETIMEDOUT, ENODEV. A create that fails leaves
- * nothing behind. A delete that fails leaves the queue as it was, since the
- * controller may still use its memory.
+ * nothing behind, but for ETIMEDOUT and ENODEV: the controller may have the queue
+ * then, which stays configured until it is deleted or the controller closed. A
+ * delete that fails leaves the queue as it was, since the controller may still
+ * use its memory.
  */
 
 /**
