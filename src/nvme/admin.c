@@ -86,14 +86,19 @@ enum verdict {
 
 static enum verdict judge(struct nvme_ctrl *ctrl, struct nvme_rq *rq, struct nvme_cqe *cqe)
 {
+	int saved = errno;
 	struct nvme_rq *owner = nvme_rq_from_cqe(ctrl, cqe);
+	bool abandoned = !owner && errno == ECANCELED;
+
+	/* the caller may be on its way out with an error */
+	errno = saved;
 
 	if (owner == rq)
 		return OURS;
 	if (owner)
 		return SOMEBODYS;
 
-	if (errno != ECANCELED)
+	if (!abandoned)
 		log_error("%s: dropped a completion of command %u of queue %u, which do not exist",
 			  nvme_name(ctrl), cqe->cid, le16_to_cpu(cqe->sqid));
 

@@ -41,7 +41,7 @@ int nvme_rq_wait(struct nvme_rq *rq, struct nvme_cqe *cqe_copy, struct timespec 
 	struct nvme_cq *cq = rq->sq->cq;
 	struct nvme_ctrl *ctrl = cq->ctrl;
 	struct nvme_wait wait;
-	int over;
+	int over, reason;
 
 	nvme_wait_start(&wait, ctrl, nvme_timespec_ns(ts, nvme_timeout_ns(ctrl)));
 
@@ -50,6 +50,7 @@ int nvme_rq_wait(struct nvme_rq *rq, struct nvme_cqe *cqe_copy, struct timespec 
 		struct nvme_rq *owner;
 
 		over = nvme_wait_step(&wait);
+		reason = errno;
 
 		cqe = nvme_cq_get_cqe(cq);
 		if (!cqe)
@@ -72,6 +73,7 @@ int nvme_rq_wait(struct nvme_rq *rq, struct nvme_cqe *cqe_copy, struct timespec 
 	} while (!over);
 
 	rq->state = VFN_NVME_RQ_LATE;
+	errno = reason;
 
 	return -1;
 }
