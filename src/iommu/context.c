@@ -136,11 +136,30 @@ void iommu_detach_device(struct iommu_ctx *ctx, const char *bdf, int fd)
 {
 	__autolock(&lock);
 
+	if (ctx->devices == 1 && ctx->holders)
+		(void)iommu_unmap_all(ctx);
+
 	(void)os_close(fd);
 	ctx->ops->detach(ctx, bdf);
 
-	if (!--ctx->devices)
+	if (!--ctx->devices && !ctx->holders)
 		destroy(ctx);
+}
+
+void iommu_hold(struct iommu_ctx *ctx)
+{
+	__autolock(&lock);
+
+	if (ctx)
+		ctx->holders++;
+}
+
+void iommu_let_go(struct iommu_ctx *ctx)
+{
+	__autolock(&lock);
+
+	if (ctx)
+		ctx->holders--;
 }
 
 void iommu_forget_all(struct iommu_ctx *ctx)

@@ -43,8 +43,9 @@ struct iommu_ctx {
 	const struct iommu_ops *ops;
 	char *name;
 	struct iommu_ctx *next;
-	/* attached devices; guarded by the lock of the list of contexts, as is next */
+	/* attached devices; guarded by the lock of the list of contexts, as are next and holders */
 	unsigned int devices;
+	unsigned int holders;
 
 	/* taken by all that changes what follows; translation reads without it */
 	pthread_mutex_t lock;
@@ -64,6 +65,13 @@ struct iommu_ctx {
  */
 int iommu_attach_device(struct iommu_ctx **ctx, const char *bdf);
 void iommu_detach_device(struct iommu_ctx *ctx, const char *bdf, int fd);
+
+/*
+ * While held, an address space outlives its last device, empty: it goes back to
+ * the caller who brought it. NULL does nothing.
+ */
+void iommu_hold(struct iommu_ctx *ctx);
+void iommu_let_go(struct iommu_ctx *ctx);
 
 /* Forget all mappings and addresses, after the kernel has. */
 void iommu_forget_all(struct iommu_ctx *ctx);

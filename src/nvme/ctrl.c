@@ -7,6 +7,7 @@
 
 #include <vfn/pci/util.h>
 
+#include "iommu/context.h"
 #include "nvme/nvme.h"
 #include "os/os.h"
 #include "pci/sysfs.h"
@@ -151,7 +152,9 @@ static void release(struct nvme_ctrl *ctrl, struct iommu_ctx *preset)
 
 	if (ctrl->regs)
 		vfio_pci_unmap_bar(&ctrl->pci, 0, ctrl->regs, ctrl->priv.bar_len, 0);
+	iommu_hold(preset);
 	(void)vfio_pci_close(&ctrl->pci);
+	iommu_let_go(preset);
 
 	memset(ctrl, 0, sizeof(*ctrl));
 	ctrl->pci.dev.ctx = preset;
@@ -199,7 +202,8 @@ static int read_capabilities(struct nvme_ctrl *ctrl)
 	unsigned int host = (unsigned int)__VFN_PAGESHIFT - __mps_to_pageshift(0), max;
 	uint64_t cap = le64_to_cpu(mmio_read64((char *)ctrl->regs + NVME_REG_CAP));
 
-	if (cap == UINT64_MAX)
+	/* it may go between the two halves, of which neither can be all ones */
+	if ((uint32_t)cap == UINT32_MAX || cap >> 32 == UINT32_MAX)
 		return gone(ctrl);
 
 	ctrl->priv.cap = cap;
@@ -283,6 +287,7 @@ int nvme_ctrl_init(struct nvme_ctrl *ctrl, const char *bdf, const struct nvme_ct
 	ctrl->flags = 0;
 
 	if ((!ctrl->regs && map_registers(ctrl)) || read_capabilities(ctrl) || alloc_queues(ctrl)) {
+		nvme_forget_ctrl(ctrl);
 		release(ctrl, preset);
 		return -1;
 	}
@@ -294,9 +299,9 @@ int nvme_ctrl_init(struct nvme_ctrl *ctrl, const char *bdf, const struct nvme_ct
 
 /* Identify Controller (section 5.17.2.1), as far as bring-up needs it. */
 struct id_ctrl {
-	uint8_t rsvd0[84];
+	uint8_t rsvd0[88];
 	leint32_t rtd3e;
-	uint8_t rsvd88[23];
+	uint8_t rsvd92[19];
 	uint8_t cntrltype;
 	uint8_t rsvd112[144];
 	leint16_t oacs;
@@ -337,8 +342,15 @@ static int identify(struct nvme_ctrl *ctrl, bool *has_dbbuf)
 		.dptr.prp1 = cpu_to_le64(buffer.iova),
 		.cns = IDENTIFY_CTRL,
 	};
-	if (nvme_admin(ctrl, &cmd, NULL, 0, NULL))
+	if (nvme_admin(ctrl, &cmd, NULL, 0, NULL)) {
+		int saved = errno;
+
+		/* it may still be written to the buffer, which goes now */
+		if (errno != EIO)
+			(void)nvme_reset(ctrl);
+		errno = saved;
 		return -1;
+	}
 
 	id = buffer.vaddr;
 	sgls = le32_to_cpu(id->sgls);
@@ -420,7 +432,9 @@ int nvme_init(struct nvme_ctrl *ctrl, const char *bdf, const struct nvme_ctrl_op
 		return 0;
 
 	saved = errno;
+	iommu_hold(preset);
 	nvme_close(ctrl);
+	iommu_let_go(preset);
 	ctrl->pci.dev.ctx = preset;
 	ctrl->priv.timeout_ms = timeout_ms;
 	errno = saved;

@@ -160,7 +160,9 @@ int vfio_pci_open(struct vfio_pci_device *pci, const char *bdf)
 
 detach:
 	saved = errno;
+	iommu_hold(preset);
 	iommu_detach_device(pci->dev.ctx, pci->bdf, pci->dev.fd);
+	iommu_let_go(preset);
 	errno = saved;
 free_bdf:
 	saved = errno;
