@@ -16,7 +16,7 @@ all: $(main)
 	@ninja -C $(BUILD)
 
 # $(call setup,VARIANT,OPTIONS) makes the build tree BUILD/VARIANT unless it is there, and builds it.
-setup = @test -f $(BUILD)/$(1)/build.ninja || $(MESON) setup $(BUILD)/$(1) $(2); ninja -C $(BUILD)/$(1)
+setup = @{ test -f $(BUILD)/$(1)/build.ninja || $(MESON) setup $(BUILD)/$(1) $(2); } && ninja -C $(BUILD)/$(1)
 
 $(main):
 	@ci/install-deps build
@@ -30,12 +30,15 @@ check:
 	@ci/run-tests tsan $(BUILD)/tsan --suite threaded
 
 # What is given on the command line of make is in the environment of the runner.
-check-vm: all
-	@ci/install-deps vm
+# What is missing is named, or installed, at once and not in two steps.
+check-vm:
+	@ci/install-deps build vm
+	@$(MAKE) --no-print-directory all
 	@tests/vm/run --build $(BUILD)
 
-demo: all
-	@ci/install-deps vm
+demo:
+	@ci/install-deps build vm
+	@$(MAKE) --no-print-directory all
 	@tests/vm/demo --build $(BUILD)
 
 coverage:
