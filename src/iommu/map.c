@@ -32,15 +32,28 @@ static unsigned int permissions(unsigned long flags)
 	       (flags & IOMMU_MAP_NOREAD ? IOMMU_PAGE_NOREAD : 0);
 }
 
+/* What holds for any request. */
 static int check(struct iommu_ctx *ctx, const struct request *req)
 {
-	uint64_t page = __VFN_PAGESIZE - 1, addr = (uintptr_t)req->vaddr;
+	uint64_t addr = (uintptr_t)req->vaddr;
 
 	if (!ctx || (req->flags & ~(unsigned long)MAP_FLAGS) ||
 	    (permissions(req->flags) == IOMMU_PAGE_PERMISSIONS))
 		return vfn_fail(EINVAL, "map: no address space, or bad flags 0x%lx", req->flags);
 
-	if (!req->len || ((addr | req->len) & page) || addr + req->len < addr)
+	if (!req->len || addr + req->len < addr)
+		return vfn_fail(EINVAL, "%s: cannot map %zu bytes at %p", ctx->name, req->len,
+				req->vaddr);
+
+	return 0;
+}
+
+/* What holds where memory is not mapped yet: the IOMMU knows whole pages only. */
+static int check_pages(struct iommu_ctx *ctx, const struct request *req)
+{
+	uint64_t page = __VFN_PAGESIZE - 1, addr = (uintptr_t)req->vaddr;
+
+	if ((addr | req->len) & page)
 		return vfn_fail(EINVAL,
 				"%s: cannot map %zu bytes at %p: address and length must be multiples of %zu",
 				ctx->name, req->len, req->vaddr, __VFN_PAGESIZE);
@@ -127,7 +140,7 @@ static int map_new(struct iommu_ctx *ctx, struct request *req)
 {
 	struct iommu_extent *ext;
 
-	if (iommu_table_reserve(ctx, req->vaddr, req->len))
+	if (check_pages(ctx, req) || iommu_table_reserve(ctx, req->vaddr, req->len))
 		return -1;
 
 	ext = place(ctx, req);
@@ -188,7 +201,8 @@ int iommu_map_vaddr(struct iommu_ctx *ctx, void *vaddr, size_t len, iova_t *iova
 	struct request req = {
 		.vaddr = vaddr,
 		.len = len,
-		.align = __VFN_PAGESIZE,
+		/* any place that memory is mapped at already will do */
+		.align = 1,
 		.flags = flags,
 	};
 
@@ -199,7 +213,6 @@ int iommu_map_vaddr(struct iommu_ctx *ctx, void *vaddr, size_t len, iova_t *iova
 		req.iova = *iova;
 	}
 
-	/* any place that memory is mapped at already will do */
 	if (map(ctx, &req))
 		return -1;
 

@@ -145,7 +145,8 @@ bool iommu_table_is_empty(struct iommu_ctx *ctx, const void *vaddr, size_t len)
 {
 	uint64_t addr = (uintptr_t)vaddr, end = addr + len, next;
 
-	for (; addr < end; addr = next) {
+	/* nothing is mapped beyond what the table covers, however long that is */
+	for (; addr < end && !(addr >> VADDR_BITS); addr = next) {
 		uint64_t *block = block_entry(ctx, addr);
 
 		if (!block || !*block) {
