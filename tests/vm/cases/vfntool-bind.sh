@@ -36,6 +36,10 @@ check 'list' vfntool list
 says 'list has the bound controller' "$BDF_A.*vfio-pci"
 says 'list has the neighbour on nvme' "$BDF_NEIGHBOUR.*nvme"
 says 'list names the vendor and device' '1b36:0010'
+# libpci is in the guest if vfntool was built with it.
+if find / -xdev -name 'libpci.so*' | grep -q .; then
+	says 'list has the name' 'QEMU NVM Express Controller'
+fi
 check 'list as JSON' vfntool list --json
 says 'JSON has the address' "\"$BDF_A\""
 check 'show' vfntool show "$BDF_A"

@@ -36,6 +36,8 @@ def write(kernel, build, path):
     image.busybox()
     image.modules(kernel.modules)
     image.file("init", HERE / "guest/init")
+    for folder in ("misc", "hwdata"):
+        image.file(f"usr/share/{folder}/pci.ids", HERE / "guest/pci.ids")
     for file in sorted((HERE / "guest").glob("*.sh")):
         image.file(f"vfn/{file.name}", file)
     for file in sorted((HERE / "cases").glob("*.sh")):
