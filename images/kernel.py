@@ -80,9 +80,17 @@ def get(name, update=False):
 
 def custom():
     """The kernel that VFN_KERNEL and VFN_MODULES name."""
-    image = pathlib.Path(os.environ.get("VFN_KERNEL", ""))
-    if not image.is_file():
-        raise KernelError(f"VFN_KERNEL={image} is not a file")
+    name = os.environ.get("VFN_KERNEL")
+    if not name:
+        raise KernelError("VFN_KERNEL=/path/to/bzImage names the kernel of this profile, and it is not set")
+    image = pathlib.Path(name)
+    try:
+        with open(image, "rb") as file:
+            header = file.read(0x206)
+    except OSError as error:
+        raise KernelError(f"VFN_KERNEL={name}: {error.strerror}") from error
+    if header[0x202:] != b"HdrS":
+        raise KernelError(f"VFN_KERNEL={name} is not a Linux bzImage")
     tree = os.environ.get("VFN_MODULES")
     if tree and not (pathlib.Path(tree) / "modules.dep").is_file():
         raise KernelError(f"VFN_MODULES={tree} has no modules.dep (run depmod)")
