@@ -3,18 +3,31 @@
 #include "vfio/device.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "os/os.h"
 #include "support/error.h"
 
+/* It has one vector, which is on exactly while it has an eventfd. */
+static bool is_intx(struct vfio_device *dev)
+{
+	return dev->irq_info.index == VFIO_PCI_INTX_IRQ_INDEX;
+}
+
 static int set_irqs(struct vfio_device *dev, struct vfio_irq_set *set, const char *what)
 {
+	int ret;
+
 	set->index = dev->irq_info.index;
 
-	if (!os_ioctl(dev->fd, VFIO_DEVICE_SET_IRQS, set))
+	ret = os_ioctl(dev->fd, VFIO_DEVICE_SET_IRQS, set);
+	if (!ret)
 		return 0;
+	/* as many as it could have given */
+	if (ret > 0)
+		errno = ENOSPC;
 
 	return vfn_fail(errno, "cannot %s interrupt vectors %u to %u: %s", what, set->start,
 			set->start + set->count - 1, strerror(errno));
@@ -53,9 +66,8 @@ static int check_vectors(struct vfio_device *dev, int start, int count)
 {
 	if (start < 0 || count < 1 || (unsigned int)start >= dev->irq_info.count ||
 	    (unsigned int)count > dev->irq_info.count - (unsigned int)start)
-		return vfn_fail(EINVAL,
-				"interrupt vectors %d to %d are not among the device's %u", start,
-				start + count - 1, dev->irq_info.count);
+		return vfn_fail(EINVAL, "%d interrupt vectors from %d are not among the device's %u",
+				count, start, dev->irq_info.count);
 
 	return 0;
 }
@@ -96,14 +108,15 @@ int (vfio_set_irq)(struct vfio_device *dev, int *eventfds, int start, int count)
 
 	end = (unsigned int)(start + count);
 
-	/* INTx has one vector, which is on exactly while it has an eventfd */
-	if (dev->irq_info.index != VFIO_PCI_INTX_IRQ_INDEX && allocate(dev, end))
+	if (!is_intx(dev) && allocate(dev, end))
 		return -1;
 
 	if (route(dev, eventfds, (unsigned int)start, (unsigned int)count))
 		return -1;
 
-	if (end > dev->irqs_enabled)
+	if (is_intx(dev))
+		dev->irqs_enabled = eventfds[0] >= 0;
+	else if (end > dev->irqs_enabled)
 		dev->irqs_enabled = end;
 
 	return 0;
@@ -116,7 +129,7 @@ int (vfio_disable_irq)(struct vfio_device *dev, int start, int count)
 	if (check_vectors(dev, start, count))
 		return -1;
 
-	if (dev->irq_info.index == VFIO_PCI_INTX_IRQ_INDEX)
+	if (is_intx(dev))
 		return vfio_disable_irq_all(dev);
 
 	if (route(dev, NULL, (unsigned int)start, (unsigned int)count))
@@ -156,7 +169,7 @@ int vfn_vfio_unmask_irq(struct vfio_device *dev)
 		.count = 1,
 	};
 
-	if (dev->irq_info.index != VFIO_PCI_INTX_IRQ_INDEX)
+	if (!is_intx(dev))
 		return 0;
 
 	return set_irqs(dev, &set, "unmask");
