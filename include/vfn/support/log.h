@@ -83,7 +83,7 @@ const char *vfn_last_error(void);
  */
 VFN_INLINE bool logv(int v)
 {
-	int limit = LOAD(__log_state.v);
+	int limit = __atomic_load_n(&__log_state.v, __ATOMIC_RELAXED);
 
 	if (unlikely(limit == VFN_LOG_UNSET))
 		limit = vfn_log_init();
@@ -97,7 +97,7 @@ VFN_INLINE bool logv(int v)
  */
 VFN_INLINE void logv_set(int v)
 {
-	STORE(__log_state.v, v);
+	__atomic_store_n(&__log_state.v, v, __ATOMIC_RELAXED);
 }
 
 #define __do_log(v, ...) \
