@@ -224,8 +224,9 @@ static int get_device_fd(struct vfio_group *g, const char *name)
 	if (fd < 0)
 		return -1;
 	g->devices_open++;
-	if (!pci->open++)
-		pci->config[4] &= ~4; /* bus master is off at first open */
+	/* bus master is off at first open; who reads as ones does not hear of it */
+	if (!pci->open++ && pci->config[0] != 0xff)
+		pci->config[4] &= ~4;
 
 	return fd;
 }
