@@ -45,6 +45,12 @@ def start(profile, build, output):
             image.unlink(missing_ok=True)
 
 
+def console_tail(folder):
+    """The last lines of a guest's console, where a kernel that panics says so."""
+    console = folder / "console.log"
+    return console.read_text(encoding="utf-8", errors="replace").splitlines()[-20:] if console.exists() else []
+
+
 class Guest:
     """A running guest: its init takes one line per case and answers with output, kernel log and exit status."""
 
