@@ -3,6 +3,7 @@
 #include "emu_internal.h"
 
 #include <endian.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -160,7 +161,7 @@ struct emu_pci *pci_plug(const struct emu_pci_opts *opts, const struct pci_ops *
 	if (opts)
 		pci->opts = *opts;
 	fill_defaults(&pci->opts);
-	strncpy(pci->bdf, pci->opts.bdf, EMU_BDF_LEN);
+	snprintf(pci->bdf, sizeof(pci->bdf), "%s", pci->opts.bdf);
 	pci->opts.bdf = pci->bdf;
 	pci->ops = ops;
 	pci->model = model;
