@@ -194,6 +194,9 @@ static void fragments_do_not_make_a_large_range(void **state)
 #define HOLE_END 22
 #define CYCLES 100000
 
+/* on both sides of a block's edge */
+#define MODEL_MEM (mem + BLOCK - MODEL_PAGES / 2 * PAGE)
+
 /* For each page of memory its page of addresses and the first page of its mapping, or -1. */
 static struct {
 	int at[MODEL_PAGES], first[MODEL_PAGES];
@@ -235,7 +238,7 @@ static void model_unmap(int page)
 	int first = model.first[page], n = 0;
 	size_t len;
 
-	assert_int_equal(iommu_unmap_vaddr(ctx, mem + page * PAGE + 7, &len), 0);
+	assert_int_equal(iommu_unmap_vaddr(ctx, MODEL_MEM + page * PAGE + 7, &len), 0);
 	for (int i = first; i < MODEL_PAGES && model.first[i] == first; i++, n++) {
 		model.used[model.at[i]] = false;
 		model.at[i] = model.first[i] = -1;
@@ -253,10 +256,10 @@ static void model_map(int page, int n)
 	if (fixed) {
 		at = rand() % MODEL_PAGES;
 		iova = MODEL_START + (uint64_t)at * PAGE;
-		ret = try_fixed(mem + page * PAGE, n * PAGE, iova);
+		ret = try_fixed(MODEL_MEM + page * PAGE, n * PAGE, iova);
 		assert_int_equal(ret, model_free(at, n) ? 0 : -1);
 	} else {
-		ret = iommu_map_vaddr_align(ctx, mem + page * PAGE, n * PAGE, align * PAGE, &iova,
+		ret = iommu_map_vaddr_align(ctx, MODEL_MEM + page * PAGE, n * PAGE, align * PAGE, &iova,
 					    rand() & 1 ? IOMMU_MAP_EPHEMERAL : 0);
 		assert_int_equal(ret, model_has_room(n, align) ? 0 : -1);
 	}
@@ -275,7 +278,7 @@ static void model_map(int page, int n)
 static void model_check(int page)
 {
 	iova_t iova = 0;
-	bool is = iommu_translate_vaddr(ctx, mem + page * PAGE + 5, &iova);
+	bool is = iommu_translate_vaddr(ctx, MODEL_MEM + page * PAGE + 5, &iova);
 
 	assert_int_equal(is, model.at[page] >= 0);
 	if (is)

@@ -41,9 +41,9 @@ static void frequency_agrees_with_the_monotonic_clock(void **state)
 	ticks = get_ticks() - ticks;
 	ns = now_ns() - ns;
 
-	/* one in ten: a loaded machine may take us from the CPU between two reads */
+	/* roughly: a loaded machine may take us from the CPU between two reads */
 	measured = ticks * 1000 / (ns / 1000) * 1000;
-	assert_in_range(vfn_ticks_freq(), measured / 10 * 9, measured / 10 * 11);
+	assert_in_range(vfn_ticks_freq(), measured / 2, measured * 2);
 }
 
 static void usleep_sleeps_at_least_that_long(void **state)

@@ -259,10 +259,11 @@ static void falling_counts_find_what_the_host_has(void **state)
 static void set_irq_without_memory_is_enomem(void **state)
 {
 	open_with();
-	emu_fail_at(EMU_ALLOC, 1, ENOMEM);
 	assert_int_equal(vfio_set_irq(&pci.dev, fds, 1), 0);
 	emu_fail_at(EMU_ALLOC, 1, ENOMEM);
 	assert_fails_with(vfio_set_irq(&pci.dev, fds, 1), ENOMEM);
+	emu_fail_at(EMU_ALLOC, 1, ENOMEM);
+	assert_fails_with(vfio_disable_irq(&pci.dev, 0, 1), ENOMEM);
 }
 
 /* ---- off ---- */

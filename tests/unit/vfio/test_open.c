@@ -63,6 +63,33 @@ static void device_that_is_absent_is_named(void **state)
 	assert_int_equal(emu_call_count("open /dev"), 0);
 }
 
+/* W20: an attribute that fills every buffer it could be read into */
+static void class_of_any_length_is_read_whole(void **state)
+{
+	static const unsigned int lengths[] = { 31, 32, 33, 255, 256, 4095, 4096 };
+	char text[4097];
+
+	plug((struct emu_pci_opts){});
+	for (size_t i = 0; i < UNIT_ARRAY_SIZE(lengths); i++) {
+		memset(text, '0', sizeof(text));
+		text[lengths[i] - 1] = '7';
+		text[lengths[i]] = '\0';
+		emu_file("/sys/bus/pci/devices/" EMU_BDF "/class", text);
+		open_device();
+		assert_int_equal(pci.classcode, 7);
+		assert_int_equal(vfio_pci_close(&pci), 0);
+	}
+}
+
+/* W20 */
+static void class_that_is_no_number_is_refused(void **state)
+{
+	plug((struct emu_pci_opts){});
+	emu_file("/sys/bus/pci/devices/" EMU_BDF "/class",
+		 "pci:v00001B36d00000010sv00001AF4sd00001100bc01sc08i02\n");
+	assert_open_fails(EINVAL, "class is no number");
+}
+
 /* V4, W14 */
 static void device_without_iommu_group_is_told_how_to_get_one(void **state)
 {
@@ -306,6 +333,8 @@ int main(void)
 		test(open_takes_steps_in_the_order_of_the_kernel),
 		test(address_that_is_none_is_refused_without_a_call),
 		test(device_that_is_absent_is_named),
+		test(class_of_any_length_is_read_whole),
+		test(class_that_is_no_number_is_refused),
 		test(device_without_iommu_group_is_told_how_to_get_one),
 		test(machine_without_vfio_is_told_what_to_load),
 		test(device_of_another_driver_is_busy_and_keeps_it),
