@@ -143,7 +143,7 @@ def download(name, work):
     own = ["-o", f"Dir::State={work}/apt", "-o", f"Dir::State::lists={work}/apt/lists",
            "-o", f"Dir::Cache={work}/apt", "-o", "Dir::State::status=/var/lib/dpkg/status"]
     options = ["-q", "-o", "APT::Sandbox::User=root"]
-    reason = ""
+    reason = said = ""
     for private in (False, True):
         if private:
             (work / "apt/lists/partial").mkdir(parents=True)
@@ -151,19 +151,19 @@ def download(name, work):
             say("fetching fresh package lists (apt-get update, into the cache)")
             result = run(["apt-get", *options, "-o", "APT::Update::Error-Mode=any", "update"],
                          "fetching package lists")
-            if result.returncode:
-                reason = errors(result)
-                break
+            # An archive that the kernel does not come from may fail.
+            said = errors(result)
         package = find_package(name, options)
         if not package:
-            reason = f"this release of the distribution has no {DEBIAN[name][0]}* package"
+            reason = said or (f"no archive in /etc/apt has a {DEBIAN[name][0]}* package "
+                              "(Debian 12 with its security updates has one)")
             continue
         say(f"downloading {package}")
         result = run(["apt-get", *options, "download", package], f"downloading {package}", cwd=work)
         found = list(work.glob("*.deb"))
         if result.returncode == 0 and found:
             return found[0]
-        reason = errors(result)
+        reason = "\n".join(filter(None, [errors(result), said]))
     raise KernelError(f"{name} could not be downloaded: {reason}\n"
                       f"Without access to Debian's package archive, {ELSEWHERE}")
 
