@@ -37,7 +37,7 @@ static void *take_and_release(void *arg)
 {
 	struct taker *t = arg;
 
-	for (int i = 0; i < 20000; i++) {
+	for (int i = 0; t->taken < 20000; i++) {
 		struct nvme_rq *rqs[3];
 		int n = 0;
 
@@ -47,6 +47,8 @@ static void *take_and_release(void *arg)
 			n++;
 		}
 		t->taken += (uint32_t)n;
+		if (!n)
+			sched_yield();
 		while (n--) {
 			check(t, rqs[n]->opaque == t);
 			__atomic_store_n(&t->owned[rqs[n]->cid], 0, __ATOMIC_RELAXED);
@@ -68,10 +70,8 @@ static void requests_taken_by_four_threads_are_never_shared(void **state)
 	for (int i = 0; i < 4; i++)
 		takers[i] = (struct taker){ .sq = m.sq, .owned = owned };
 	run(4, take_and_release, takers, sizeof(*takers));
-	for (int i = 0; i < 4; i++) {
+	for (int i = 0; i < 4; i++)
 		assert_int_equal(takers[i].errors, 0);
-		assert_true(takers[i].taken > 0);
-	}
 	assert_int_equal(free_requests(m.sq), 5);
 	stop(&m);
 }
