@@ -88,7 +88,7 @@ class Files(unittest.TestCase):
         with self.assertRaises(profile.ProfileError):
             profile.profiles(["debian-2.2"], False)
         with self.assertRaises(profile.ProfileError):
-            profile.cases(["no-such-case"])
+            profile.cases(["devices", "no-such-case"])
 
     def test_cases_bind_controllers_that_exist(self):
         for item in profile.profiles([], False):

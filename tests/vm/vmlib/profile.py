@@ -105,6 +105,7 @@ def cases(wanted):
             continue
         found.append(Case(name, section["run"], section.get("bind", "").split(), section.getint("timeout", 60),
                           section.get("announce", "").strip().splitlines()))
-    if not found:
-        raise ProfileError(f"no case matches {', '.join(wanted)}: there are {', '.join(parser.sections())}")
+    idle = [pattern for pattern in wanted if not fnmatch.filter(parser.sections(), pattern)]
+    if idle:
+        raise ProfileError(f"no case matches {', '.join(idle)}: there are {', '.join(parser.sections())}")
     return found
