@@ -29,7 +29,9 @@ int iommu_get_dmabuf(struct iommu_ctx *ctx, struct iommu_dmabuf *buffer, size_t 
 	if (size < 0)
 		return vfn_fail(errno, "buffer: cannot allocate %zu bytes", len);
 
-	if (iommu_map_vaddr(ctx, vaddr, (size_t)size, &iova, flags)) {
+	/* a child that writes to it must not take the page from under the device */
+	if (os_madvise(vaddr, (size_t)size, MADV_DONTFORK) ||
+	    iommu_map_vaddr(ctx, vaddr, (size_t)size, &iova, flags)) {
 		int saved = errno;
 
 		pgunmap(vaddr, (size_t)size);

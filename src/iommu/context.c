@@ -57,17 +57,20 @@ static struct iommu_ctx *create(const char *name)
 	return ctx;
 }
 
-static struct iommu_ctx *find_or_create(const char *name)
+static struct iommu_ctx *find(const char *name)
 {
-	for (struct iommu_ctx *ctx = contexts; ctx; ctx = ctx->next)
-		if (!strcmp(ctx->name, name))
-			return ctx;
+	struct iommu_ctx *ctx = contexts;
 
-	return create(name);
+	while (ctx && strcmp(ctx->name, name))
+		ctx = ctx->next;
+
+	return ctx;
 }
 
 struct iommu_ctx *iommu_get_context(const char *name)
 {
+	struct iommu_ctx *ctx;
+
 	if (!name || !*name) {
 		(void)vfn_fail(EINVAL, "an address space needs a name");
 		return NULL;
@@ -75,7 +78,9 @@ struct iommu_ctx *iommu_get_context(const char *name)
 
 	__autolock(&lock);
 
-	return find_or_create(name);
+	ctx = find(name);
+
+	return ctx ? ctx : create(name);
 }
 
 void vfn_iommu_put_context(struct iommu_ctx *ctx)
@@ -93,8 +98,14 @@ bool iommu_ctx_is_iommufd(struct iommu_ctx *ctx)
 
 int iommu_get_iova_ranges(struct iommu_ctx *ctx, struct iommu_iova_range **ranges)
 {
-	if (!ctx || !ctx->nranges)
-		return vfn_fail(ENODEV, "open a device before asking for its address ranges");
+	if (!ctx)
+		return vfn_fail(ENODEV, "no address space: open a device first");
+
+	__autolock(&ctx->lock);
+
+	if (!ctx->nranges)
+		return vfn_fail(ENODEV, "%s: open a device before asking for its address ranges",
+				ctx->name);
 
 	*ranges = ctx->ranges;
 
@@ -103,7 +114,7 @@ int iommu_get_iova_ranges(struct iommu_ctx *ctx, struct iommu_iova_range **range
 
 int iommu_attach_device(struct iommu_ctx **pctx, const char *bdf)
 {
-	struct iommu_ctx *ctx = *pctx;
+	struct iommu_ctx *ctx = *pctx, *created = NULL;
 	int fd;
 
 	__autolock(&lock);
@@ -111,7 +122,9 @@ int iommu_attach_device(struct iommu_ctx **pctx, const char *bdf)
 	if (!ctx && iommu_type1_group_context(bdf, &ctx))
 		return -1;
 	if (!ctx)
-		ctx = find_or_create(bdf);
+		ctx = find(bdf);
+	if (!ctx)
+		ctx = created = create(bdf);
 	if (!ctx)
 		return -1;
 
@@ -119,9 +132,8 @@ int iommu_attach_device(struct iommu_ctx **pctx, const char *bdf)
 	if (fd < 0) {
 		int saved = errno;
 
-		/* one that the caller brought stays the caller's */
-		if (!*pctx && !ctx->devices)
-			destroy(ctx);
+		if (created)
+			destroy(created);
 		errno = saved;
 		return -1;
 	}

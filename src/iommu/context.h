@@ -77,11 +77,21 @@ void iommu_let_go(struct iommu_ctx *ctx);
 void iommu_forget_all(struct iommu_ctx *ctx);
 
 /*
+ * map.c: keep memory mapped for a while, whatever of it is mapped already and by
+ * whom; what is not gets mapped. Whole pages. Unpinning takes the same arguments.
+ */
+int iommu_pin(struct iommu_ctx *ctx, void *vaddr, size_t len);
+void iommu_unpin(struct iommu_ctx *ctx, void *vaddr, size_t len);
+
+/*
  * iova.c: who has which address. Extents tile the usable ranges: each is either
  * free or a mapping. Callers hold the lock, or are the only user.
  */
 
-/* Take over what the kernel reports, sorted and merged; 0 is left out. */
+/*
+ * Take over what the kernel reports, sorted and merged; 0 is left out. Later
+ * calls can only narrow what there is.
+ */
 int iova_set_ranges(struct iommu_ctx *ctx, const struct iommu_iova_range *ranges,
 		    unsigned int nranges);
 /* Find a free place; the highest with @top, else the lowest. NULL with errno ENOMEM. */

@@ -74,41 +74,6 @@ static int add_range(struct iommu_ctx *ctx, const struct iommu_iova_range *range
 	return 0;
 }
 
-int iova_set_ranges(struct iommu_ctx *ctx, const struct iommu_iova_range *ranges,
-		    unsigned int nranges)
-{
-	struct iommu_iova_range *copy;
-	int n;
-
-	/* never empty, so that no range at all is not taken for lack of memory */
-	copy = vfn_zalloc((nranges + 1) * sizeof(*copy));
-	if (!copy)
-		return -1;
-
-	for (unsigned int i = 0; i < nranges; i++)
-		copy[i] = ranges[i];
-
-	n = normalise(copy, nranges);
-
-	for (int i = 0; i < n; i++) {
-		if (add_range(ctx, &copy[i])) {
-			iommu_forget_all(ctx);
-			free(copy);
-			return -1;
-		}
-	}
-
-	if (!ctx->extents) {
-		free(copy);
-		return vfn_fail(EPROTO, "%s: the IOMMU reports no usable address range", ctx->name);
-	}
-
-	ctx->ranges = copy;
-	ctx->nranges = n;
-
-	return 0;
-}
-
 /* Cut [start, start + len) out of a free extent, whose rest stays free. */
 static struct iommu_extent *carve(struct iommu_ctx *ctx, struct iommu_extent *ext,
 				  uint64_t start, uint64_t len)
@@ -141,6 +106,88 @@ static struct iommu_extent *carve(struct iommu_ctx *ctx, struct iommu_extent *ex
 		tree_insert(&ctx->extents, after);
 
 	return ext;
+}
+
+/* Nobody gets what lies in [start, end) any more. What is mapped there stays. */
+static int withdraw(struct iommu_ctx *ctx, uint64_t start, uint64_t end)
+{
+	struct iommu_extent *ext;
+
+	while (start < end && (ext = tree_next(ctx->extents, start)) && ext->start < end) {
+		uint64_t from = ext->start > start ? ext->start : start;
+		uint64_t ext_end = ext->start + ext->len;
+		uint64_t to = ext_end < end ? ext_end : end;
+
+		if (!ext->count && !carve(ctx, ext, from, to - from))
+			return -1;
+		start = to;
+	}
+
+	return 0;
+}
+
+/* Leave only what lies in the ranges. */
+static int narrow(struct iommu_ctx *ctx, const struct iommu_iova_range *ranges, int n)
+{
+	uint64_t start = 0;
+
+	for (int i = 0; i < n; i++) {
+		uint64_t end = ALIGN_UP(ranges[i].start, __VFN_PAGESIZE);
+
+		if (withdraw(ctx, start, end < ranges[i].start ? UINT64_MAX : end))
+			return -1;
+		if (ranges[i].last == UINT64_MAX)
+			return 0;
+		start = ALIGN_DOWN(ranges[i].last + 1, __VFN_PAGESIZE);
+	}
+
+	return withdraw(ctx, start, UINT64_MAX);
+}
+
+static int fill(struct iommu_ctx *ctx, const struct iommu_iova_range *ranges, int n)
+{
+	for (int i = 0; i < n; i++) {
+		if (add_range(ctx, &ranges[i])) {
+			iommu_forget_all(ctx);
+			return -1;
+		}
+	}
+
+	if (!ctx->extents)
+		return vfn_fail(EPROTO, "%s: the IOMMU reports no usable address range", ctx->name);
+
+	return 0;
+}
+
+int iova_set_ranges(struct iommu_ctx *ctx, const struct iommu_iova_range *ranges,
+		    unsigned int nranges)
+{
+	struct iommu_iova_range *copy;
+	int n;
+
+	/* never empty, so that no range at all is not taken for lack of memory */
+	copy = vfn_zalloc((nranges + 1) * sizeof(*copy));
+	if (!copy)
+		return -1;
+
+	for (unsigned int i = 0; i < nranges; i++)
+		copy[i] = ranges[i];
+
+	n = normalise(copy, nranges);
+
+	if (ctx->extents ? narrow(ctx, copy, n) : fill(ctx, copy, n)) {
+		int saved = errno;
+
+		free(copy);
+		errno = saved;
+		return -1;
+	}
+
+	free(ctx->ranges);
+	ctx->ranges = copy;
+	ctx->nranges = n;
+
+	return 0;
 }
 
 struct iommu_extent *iova_alloc(struct iommu_ctx *ctx, uint64_t len, uint64_t align, bool top)

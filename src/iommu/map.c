@@ -124,16 +124,19 @@ conflict:
 
 static struct iommu_extent *place(struct iommu_ctx *ctx, const struct request *req)
 {
+	bool top = req->flags & IOMMU_MAP_EPHEMERAL;
 	size_t align = req->align;
 
 	if (req->flags & IOMMU_MAP_FIXED_IOVA)
 		return iova_reserve(ctx, req->iova, req->len);
 
+	/* nice to have, where there is room for it */
 	if (req->len >= LARGE_PAGE && align < LARGE_PAGE &&
-	    ALIGNED((uintptr_t)req->vaddr, LARGE_PAGE))
+	    ALIGNED((uintptr_t)req->vaddr, LARGE_PAGE) &&
+	    tree_fit(ctx->extents, req->len, LARGE_PAGE, top))
 		align = LARGE_PAGE;
 
-	return iova_alloc(ctx, req->len, align, req->flags & IOMMU_MAP_EPHEMERAL);
+	return iova_alloc(ctx, req->len, align, top);
 }
 
 static int map_new(struct iommu_ctx *ctx, struct request *req)
@@ -265,6 +268,17 @@ static int remove_mapping(struct iommu_ctx *ctx, struct iommu_extent *ext)
 	return -1;
 }
 
+/* Take one count back. */
+static int put_mapping(struct iommu_ctx *ctx, struct iommu_extent *ext)
+{
+	if (ext->count > 1) {
+		ext->count--;
+		return 0;
+	}
+
+	return remove_mapping(ctx, ext);
+}
+
 int iommu_unmap_vaddr(struct iommu_ctx *ctx, void *vaddr, size_t *len)
 {
 	struct iommu_extent *ext;
@@ -283,15 +297,95 @@ int iommu_unmap_vaddr(struct iommu_ctx *ctx, void *vaddr, size_t *len)
 	ext = tree_find(ctx->extents, iova);
 	size = ext->len;
 
-	if (ext->count > 1)
-		ext->count--;
-	else if (remove_mapping(ctx, ext))
+	if (put_mapping(ctx, ext))
 		return -1;
 
 	if (len)
 		*len = size;
 
 	return 0;
+}
+
+/* The mapping that @vaddr lies in, and how much of [vaddr, end) it covers. */
+static struct iommu_extent *find_mapping(struct iommu_ctx *ctx, char *vaddr, char *end,
+					 size_t *covers)
+{
+	struct iommu_extent *ext;
+	unsigned int bits;
+	iova_t iova;
+
+	if (!iommu_table_lookup(ctx, vaddr, 1, &iova, &bits))
+		return NULL;
+
+	ext = tree_find(ctx->extents, iova);
+	*covers = ext->len - (iova - ext->start);
+	if (*covers > (size_t)(end - vaddr))
+		*covers = (size_t)(end - vaddr);
+
+	return ext;
+}
+
+static void unpin(struct iommu_ctx *ctx, char *vaddr, char *end)
+{
+	struct iommu_extent *ext;
+	size_t covers;
+
+	for (; vaddr < end; vaddr += covers) {
+		ext = find_mapping(ctx, vaddr, end, &covers);
+		if (!ext)
+			return;
+		(void)put_mapping(ctx, ext);
+	}
+}
+
+/* Map what lies from @vaddr to the next mapping, or to @end. */
+static int map_gap(struct iommu_ctx *ctx, char *vaddr, char *end, size_t *covers)
+{
+	struct request req = {
+		.vaddr = vaddr,
+		.align = __VFN_PAGESIZE,
+		.flags = IOMMU_MAP_EPHEMERAL,
+	};
+
+	do {
+		req.len += __VFN_PAGESIZE;
+	} while (vaddr + req.len < end &&
+		 iommu_table_is_empty(ctx, vaddr + req.len, __VFN_PAGESIZE));
+
+	*covers = req.len;
+
+	return map_new(ctx, &req);
+}
+
+int iommu_pin(struct iommu_ctx *ctx, void *vaddr, size_t len)
+{
+	char *pos = vaddr, *end = pos + len;
+	struct iommu_extent *ext;
+	size_t covers;
+
+	__autolock(&ctx->lock);
+
+	for (; pos < end; pos += covers) {
+		ext = find_mapping(ctx, pos, end, &covers);
+		if (ext) {
+			ext->count++;
+		} else if (map_gap(ctx, pos, end, &covers)) {
+			int saved = errno;
+
+			unpin(ctx, vaddr, pos);
+			errno = saved;
+			return -1;
+		}
+	}
+
+	return 0;
+}
+
+void iommu_unpin(struct iommu_ctx *ctx, void *vaddr, size_t len)
+{
+	__autolock(&ctx->lock);
+
+	unpin(ctx, vaddr, (char *)vaddr + len);
 }
 
 int iommu_unmap_all(struct iommu_ctx *ctx)

@@ -210,5 +210,5 @@ size_t vfn_iommu_translate(struct iommu_ctx *ctx, const void *vaddr, size_t len,
 {
 	unsigned int bits;
 
-	return iommu_table_lookup(ctx, vaddr, len, iova, &bits);
+	return ctx ? iommu_table_lookup(ctx, vaddr, len, iova, &bits) : 0;
 }

@@ -11,7 +11,7 @@
 
 #include <vfn/pci/device.h>
 #include <vfn/pci/util.h>
-#include <vfn/support/log.h>
+#include <vfn/support/mutex.h>
 
 #include "iommu/context.h"
 #include "os/os.h"
@@ -301,8 +301,9 @@ static int join_container(struct iommu_ctx *ctx, int group_fd, const char *bdf)
 		goto close_container;
 	}
 
+	/* a further group may have narrowed what the address space can have */
 	if (ctx->container >= 0)
-		return 0;
+		return read_ranges(ctx, container);
 
 	if (os_ioctl(container, VFIO_SET_IOMMU, (void *)(uintptr_t)VFIO_TYPE1v2_IOMMU)) {
 		(void)vfn_fail(errno, "%s: cannot set the IOMMU up: %s", bdf, strerror(errno));
@@ -321,6 +322,13 @@ close_container:
 	if (ctx->container < 0)
 		close_quietly(container);
 	return -1;
+}
+
+static int join(struct iommu_ctx *ctx, int group_fd, const char *bdf)
+{
+	__autolock(&ctx->lock);
+
+	return join_container(ctx, group_fd, bdf);
 }
 
 static struct group *open_group(struct iommu_ctx *ctx, const char *path, const char *bdf)
@@ -342,7 +350,7 @@ static struct group *open_group(struct iommu_ctx *ctx, const char *path, const c
 		goto free_path;
 	}
 
-	if (check_viable(group->fd, bdf, path) || join_container(ctx, group->fd, bdf))
+	if (check_viable(group->fd, bdf, path) || join(ctx, group->fd, bdf))
 		goto close_fd;
 
 	group->ctx = ctx;
@@ -380,6 +388,8 @@ static void put_group(struct group *group)
 	for (group = groups; group; group = group->next)
 		if (group->ctx == ctx)
 			return;
+
+	__autolock(&ctx->lock);
 
 	close_quietly(ctx->container);
 	ctx->container = -1;

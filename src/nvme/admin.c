@@ -84,50 +84,58 @@ enum verdict {
 	NOBODYS,
 };
 
+/* Whose completion this is; a request of others stays as it is until they consume it. */
 static enum verdict judge(struct nvme_ctrl *ctrl, struct nvme_rq *rq, struct nvme_cqe *cqe)
 {
-	int saved = errno;
-	struct nvme_rq *owner = nvme_rq_from_cqe(ctrl, cqe);
-	bool abandoned = !owner && errno == ECANCELED;
-
-	/* the caller may be on its way out with an error */
-	errno = saved;
+	struct nvme_sq *sq = __vfn_nvme_sq_of(ctrl, cqe);
+	struct nvme_rq *owner = sq ? __vfn_nvme_rq_at(sq, cqe) : NULL;
 
 	if (owner == rq)
 		return OURS;
-	if (owner)
-		return SOMEBODYS;
 
-	if (!abandoned)
+	if (!owner) {
 		log_error("%s: dropped a completion of command %u of queue %u, which do not exist",
 			  nvme_name(ctrl), cqe->cid, le16_to_cpu(cqe->sqid));
+		return NOBODYS;
+	}
 
-	return NOBODYS;
+	if (owner->state == VFN_NVME_RQ_ABANDONED) {
+		(void)vfn_nvme_rq_late(owner);
+		return NOBODYS;
+	}
+
+	return SOMEBODYS;
 }
 
-/* Look for the completion of @rq among those that are there. */
+/*
+ * Look for the completion of @rq among those that are there. The device may go on
+ * posting what belongs to nobody; one round of the queue is enough for one look.
+ */
 static bool take(struct nvme_cq *cq, struct nvme_rq *rq, struct nvme_cqe *cqe)
 {
 	struct position pos = { cq->head, cq->phase };
-	int n = 0;
+	int saved = errno, others = 0;
+	enum verdict verdict = NOBODYS;
 
-	while (n < cq->qsize - 1 && __vfn_nvme_cqe_is_new(entry(cq, pos.index), pos.phase)) {
-		enum verdict verdict;
+	for (int seen = 0; seen < cq->qsize && verdict != OURS; seen++) {
+		if (!__vfn_nvme_cqe_is_new(entry(cq, pos.index), pos.phase))
+			break;
 
 		*cqe = *entry(cq, pos.index);
 		verdict = judge(cq->ctrl, rq, cqe);
 
-		if (verdict != SOMEBODYS)
-			take_out(cq, n);
+		if (verdict == SOMEBODYS)
+			others++;
 		else
-			n++;
-		if (verdict == OURS)
-			return true;
+			take_out(cq, others);
 
 		next(cq, &pos);
 	}
 
-	return false;
+	/* the caller may be on its way out with an error */
+	errno = saved;
+
+	return verdict == OURS;
 }
 
 static int wait_for(struct nvme_cq *cq, struct nvme_rq *rq, struct nvme_cqe *cqe)
@@ -172,16 +180,16 @@ static int map_data(struct nvme_ctrl *ctrl, struct nvme_rq *rq, union nvme_cmd *
 	struct iovec piece = { .iov_base = buf, .iov_len = len };
 	uintptr_t start = ALIGN_DOWN((uintptr_t)buf, __VFN_PAGESIZE);
 	uintptr_t end = ALIGN_UP((uintptr_t)buf + len, __VFN_PAGESIZE);
-	iova_t iova;
 
 	if (!len || end <= start)
 		return vfn_fail(EINVAL, "%s: a buffer of %zu bytes at %p is empty or wraps",
 				nvme_name(ctrl), len, buf);
 
 	if (!stays_mapped(ctx, buf, len)) {
-		if (iommu_map_vaddr(ctx, (void *)start, end - start, &iova, IOMMU_MAP_EPHEMERAL))
+		if (iommu_pin(ctx, (void *)start, end - start))
 			return -1;
 		rq->mapped = (void *)start;
+		rq->mapped_len = end - start;
 	}
 
 	return nvme_rq_mapv_prp(ctrl, rq, cmd, &piece, 1);
@@ -196,8 +204,8 @@ static int execute(struct nvme_ctrl *ctrl, struct nvme_rq *rq, union nvme_cmd *s
 	if (buf && map_data(ctrl, rq, sqe, buf, len))
 		return -1;
 
-	/* a second completion of an earlier command would pass for ours */
-	while (take(cq, rq, &cqe))
+	/* second completions of an earlier command would pass for ours */
+	for (int i = 0; i < cq->qsize && take(cq, rq, &cqe); i++)
 		log_error("%s: dropped a second completion of command %u", nvme_name(ctrl),
 			  cqe.cid);
 
@@ -230,7 +238,7 @@ int nvme_sync(struct nvme_ctrl *ctrl, struct nvme_sq *sq, union nvme_cmd *sqe, v
 	saved = errno;
 
 	/* what timed out keeps its mapping until it completes */
-	if (rq->state == VFN_NVME_RQ_OK)
+	if (rq->state == VFN_NVME_RQ_TAKEN)
 		nvme_rq_unmap(rq);
 	nvme_rq_release_atomic(rq);
 

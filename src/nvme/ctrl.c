@@ -88,10 +88,32 @@ int nvme_reset(struct nvme_ctrl *ctrl)
 	if (cc == UINT32_MAX)
 		return gone(ctrl);
 
-	if (cc & CC_EN)
+	if (cc & CC_EN) {
+		/* to disable it while it is becoming ready is undefined (section 3.1.3.5) */
+		if (wait_csts(ctrl, CSTS_RDY, CSTS_RDY, ready_ns(ctrl), true, "become ready") &&
+		    errno == ENODEV)
+			return -1;
+
 		nvme_write32(ctrl, NVME_REG_CC, cc & ~CC_EN);
+	}
 
 	return wait_csts(ctrl, CSTS_RDY, 0, ready_ns(ctrl), false, "become disabled");
+}
+
+/* Whatever it takes, the controller must not touch memory that is about to be freed. */
+static void stop(struct nvme_ctrl *ctrl)
+{
+	uint32_t cc = nvme_read32(ctrl, NVME_REG_CC);
+	uint32_t csts = nvme_read32(ctrl, NVME_REG_CSTS);
+
+	if (cc == UINT32_MAX || csts == UINT32_MAX || (!(cc & CC_EN) && !(csts & CSTS_RDY)))
+		return;
+
+	if ((cc & CC_EN) && (csts & (CSTS_RDY | CSTS_CFS)) && !nvme_reset(ctrl))
+		return;
+
+	/* it hangs on its way up or down */
+	(void)vfio_reset(&ctrl->pci.dev);
 }
 
 static uint32_t command_sets(struct nvme_ctrl *ctrl)
@@ -281,6 +303,9 @@ int nvme_ctrl_init(struct nvme_ctrl *ctrl, const char *bdf, const struct nvme_ct
 		return -1;
 	}
 
+	/* nothing to lose: its queues are about to go */
+	if (ctrl->regs)
+		stop(ctrl);
 	free_memory(ctrl);
 	ctrl->opts = wanted;
 	memset(&ctrl->config, 0, sizeof(ctrl->config));
@@ -449,18 +474,22 @@ void vfn_nvme_set_timeout(struct nvme_ctrl *ctrl, unsigned int ms)
 
 /* ---- close ---- */
 
-/* Submission queues first. What nvme_create_*() did not create is not ours to delete. */
-static int delete_queues(struct nvme_ctrl *ctrl)
+/*
+ * Submission queues first. What nvme_create_*() did not create is not ours to
+ * delete. A controller that refuses may do better with the next one; one that
+ * does not answer is not asked again.
+ */
+static void delete_queues(struct nvme_ctrl *ctrl)
 {
 	for (int i = 1; i < ctrl->priv.nsq; i++)
-		if ((ctrl->sq[i].flags & VFN_NVME_Q_CREATED) && nvme_delete_iosq(ctrl, i))
-			return -1;
+		if ((ctrl->sq[i].flags & VFN_NVME_Q_CREATED) && nvme_delete_iosq(ctrl, i) &&
+		    errno != EIO)
+			return;
 
 	for (int i = 1; i < ctrl->priv.ncq; i++)
-		if ((ctrl->cq[i].flags & VFN_NVME_Q_CREATED) && nvme_delete_iocq(ctrl, i))
-			return -1;
-
-	return 0;
+		if ((ctrl->cq[i].flags & VFN_NVME_Q_CREATED) && nvme_delete_iocq(ctrl, i) &&
+		    errno != EIO)
+			return;
 }
 
 static int notify_shutdown(struct nvme_ctrl *ctrl)
@@ -468,32 +497,29 @@ static int notify_shutdown(struct nvme_ctrl *ctrl)
 	unsigned int ms = ctrl->priv.shutdown_ms ? ctrl->priv.shutdown_ms : SHUTDOWN_DEFAULT_MS;
 	uint32_t cc = nvme_read32(ctrl, NVME_REG_CC);
 
+	if (cc == UINT32_MAX)
+		return gone(ctrl);
+
 	nvme_write32(ctrl, NVME_REG_CC, (cc & ~CC_SHN_MASK) | CC_SHN_NORMAL);
 
 	return wait_csts(ctrl, CSTS_SHST_MASK, CSTS_SHST_COMPLETE, ms * MS, true, "shut down");
 }
 
-/*
- * Each step is tried even if one before it failed, as long as the controller
- * answers: what matters in the end is that it is disabled.
- */
+/* Each step is tried even if one before it failed: what matters is that it stops in the end. */
 static void shut_down(struct nvme_ctrl *ctrl)
 {
 	uint32_t cc = nvme_read32(ctrl, NVME_REG_CC);
 	uint32_t csts = nvme_read32(ctrl, NVME_REG_CSTS);
 
-	if (cc == UINT32_MAX || csts == UINT32_MAX || !(cc & CC_EN))
-		return;
-
-	if ((csts & CSTS_RDY) && !(csts & CSTS_CFS)) {
+	if (csts != UINT32_MAX && (cc & CC_EN) && (csts & CSTS_RDY) && !(csts & CSTS_CFS)) {
 		if (nvme_timeout_ns(ctrl) > CLOSE_COMMAND_MS * MS)
 			ctrl->priv.timeout_ms = CLOSE_COMMAND_MS;
 
-		(void)delete_queues(ctrl);
+		delete_queues(ctrl);
 		(void)notify_shutdown(ctrl);
 	}
 
-	(void)nvme_reset(ctrl);
+	stop(ctrl);
 }
 
 void nvme_close(struct nvme_ctrl *ctrl)

@@ -66,8 +66,8 @@ enum {
 	IDENTIFY_SIZE = 4096,
 };
 
-/* Entries of the admin queues: commands fill a page of 4 KiB. */
-#define ADMINQ_SIZE 64
+/* Entries of the admin queues; existing programs count on this number. */
+#define ADMINQ_SIZE 32
 #define ADMINQ_SIZE_MAX 4096
 
 static inline uint32_t nvme_read32(struct nvme_ctrl *ctrl, enum nvme_register reg)

@@ -135,6 +135,7 @@ static int make_requests(struct nvme_ctrl *ctrl, struct nvme_sq *sq)
 		struct nvme_rq *rq = &sq->rqs[n];
 
 		rq->cid = (uint16_t)n;
+		rq->state = VFN_NVME_RQ_FREE;
 		rq->page.vaddr = (char *)sq->pages.vaddr + n * pagesize;
 		rq->page.iova = sq->pages.iova + n * pagesize;
 		rq->rq_next = sq->rq_top;
@@ -446,7 +447,11 @@ int nvme_delete_iocq(struct nvme_ctrl *ctrl, int qid)
 
 int nvme_delete_ioqpair(struct nvme_ctrl *ctrl, int qid)
 {
-	if (nvme_delete_iosq(ctrl, qid))
+	bool half = qid >= 1 && qid < ctrl->priv.nsq && qid < ctrl->priv.ncq &&
+		    !ctrl->sq[qid].qsize && ctrl->cq[qid].qsize;
+
+	/* an earlier attempt may have got half-way */
+	if (!half && nvme_delete_iosq(ctrl, qid))
 		return -1;
 
 	return nvme_delete_iocq(ctrl, qid);

@@ -2,6 +2,7 @@
 /* Requests: waiting for one, and those whose wait timed out. */
 #include <errno.h>
 
+#include "iommu/context.h"
 #include "nvme/nvme.h"
 #include "support/error.h"
 
@@ -10,27 +11,32 @@ void nvme_rq_unmap(struct nvme_rq *rq)
 	if (!rq->mapped)
 		return;
 
-	(void)iommu_unmap_vaddr(rq->sq->mem.ctx, rq->mapped, NULL);
+	/* the queue's own memory may be a caller's, in whatever address space */
+	iommu_unpin(rq->sq->pages.ctx, rq->mapped, rq->mapped_len);
 	rq->mapped = NULL;
 }
 
 /* The command may still complete: until then its identifier and memory are the device's. */
 void vfn_nvme_rq_abandon(struct nvme_rq *rq)
 {
-	rq->state = VFN_NVME_RQ_ABANDONED;
+	if (rq->state == VFN_NVME_RQ_LATE)
+		rq->state = VFN_NVME_RQ_ABANDONED;
 }
 
-/* The command has completed after all. */
+/* The command has completed after all, or once more. */
 struct nvme_rq *vfn_nvme_rq_late(struct nvme_rq *rq)
 {
-	bool abandoned = rq->state == VFN_NVME_RQ_ABANDONED;
-
-	rq->state = VFN_NVME_RQ_OK;
-	if (!abandoned)
+	if (rq->state == VFN_NVME_RQ_LATE) {
+		rq->state = VFN_NVME_RQ_TAKEN;
 		return rq;
+	}
 
-	nvme_rq_unmap(rq);
-	nvme_rq_release_atomic(rq);
+	if (rq->state == VFN_NVME_RQ_ABANDONED) {
+		rq->state = VFN_NVME_RQ_TAKEN;
+		nvme_rq_unmap(rq);
+		nvme_rq_release_atomic(rq);
+	}
+
 	errno = ECANCELED;
 
 	return NULL;

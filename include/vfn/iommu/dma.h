@@ -147,7 +147,8 @@ struct iommu_iova_range {
 /**
  * iommu_get_iova_ranges - what the IOMMU can translate
  * @ctx: address space
- * @ranges: receives an array, sorted and without overlaps; owned by @ctx
+ * @ranges: receives an array, sorted and without overlaps; owned by @ctx, valid
+ *	until another device is attached or the last one closed
  *
  * Return: number of ranges, or -1 with errno (ENODEV: no device attached).
  */
@@ -159,7 +160,8 @@ int iommu_get_iova_ranges(struct iommu_ctx *ctx, struct iommu_iova_range **range
  * @vaddr: address
  * @iova: receives its I/O virtual address; untouched if there is none
  *
- * Return: whether @vaddr is mapped. See vfn_iommu_translate() for ranges.
+ * Return: whether @vaddr is mapped; never in an address space of NULL. See
+ * vfn_iommu_translate() for ranges.
  */
 bool iommu_translate_vaddr(struct iommu_ctx *ctx, void *vaddr, iova_t *iova);
 

@@ -33,6 +33,7 @@ struct iommu_dmabuf {
  * @flags: of enum iommu_map_flags
  *
  * Thread-safe. The buffer belongs to the caller until iommu_put_dmabuf().
+ * Children of a fork() do not get it.
  *
  * Return: 0, or -1 with errno as pgmap() and iommu_map_vaddr().
  */

@@ -119,7 +119,7 @@ int nvme_pci_init(struct nvme_ctrl *ctrl, const char *bdf) __attribute__((deprec
 /**
  * nvme_ctrl_init - open a controller, read its capabilities, leave it disabled or as it is
  * @ctrl: controller, zeroed, or initialised before with the same @bdf: then its
- *	queues are discarded and the capabilities read again
+ *	queues are discarded, for which it is disabled, and the capabilities read again
  * @bdf: address, [DDDD:]BB:DD.F
  * @opts: what to ask for, NULL for defaults; copied
  *
@@ -312,7 +312,7 @@ void nvme_discard_sq(struct nvme_ctrl *ctrl, struct nvme_sq *sq);
  * Both sides of I/O queues. Errors: as above, EIO (the controller refused;
  * vfn_last_error() has its status), ETIMEDOUT, ENODEV. A create that fails leaves
  * nothing behind, but for ETIMEDOUT and ENODEV: the controller may have the queue
- * then, which stays configured until it is deleted or the controller closed. A
+ * then, which stays configured until a delete succeeds or the controller is closed. A
  * delete that fails leaves the queue as it was, since the controller may still
  * use its memory.
  */

@@ -21,14 +21,16 @@ VFN_BEGIN_DECLS
 #define NVME_CID_AER (1 << 15)
 
 /**
- * enum vfn_nvme_rq_state - what became of a request whose wait timed out
- * @VFN_NVME_RQ_OK: it did not
- * @VFN_NVME_RQ_LATE: the command may still complete; the caller has the request
- * @VFN_NVME_RQ_ABANDONED: the same, but the caller has released it. It is free
- *	again when the command completes or its queue is deleted.
+ * enum vfn_nvme_rq_state - who has a request
+ * @VFN_NVME_RQ_TAKEN: the caller
+ * @VFN_NVME_RQ_FREE: nobody
+ * @VFN_NVME_RQ_LATE: the caller, whose wait timed out: the command may still complete
+ * @VFN_NVME_RQ_ABANDONED: the device; the caller has released it after a wait that
+ *	timed out. It is free again when the command completes or its queue is deleted.
  */
 enum vfn_nvme_rq_state {
-	VFN_NVME_RQ_OK = 0,
+	VFN_NVME_RQ_TAKEN = 0,
+	VFN_NVME_RQ_FREE,
 	VFN_NVME_RQ_LATE,
 	VFN_NVME_RQ_ABANDONED,
 };
@@ -42,6 +44,7 @@ enum vfn_nvme_rq_state {
  * @page: memory of a controller page for the PRP list
  * @rq_next: next free one
  * @mapped: memory mapped for the time of the command; private
+ * @mapped_len: bytes of it; private
  */
 struct nvme_rq {
 	void *opaque;
@@ -54,6 +57,7 @@ struct nvme_rq {
 	} page;
 	struct nvme_rq *rq_next;
 	void *mapped;
+	size_t mapped_len;
 };
 
 /*
@@ -62,7 +66,7 @@ struct nvme_rq {
  * these variants for that queue.
  */
 
-/* Cold halves of the inline functions below. */
+/* Cold halves of the inline functions below, for requests that are not simply taken. */
 struct nvme_rq *vfn_nvme_rq_late(struct nvme_rq *rq);
 void vfn_nvme_rq_abandon(struct nvme_rq *rq);
 
@@ -80,17 +84,19 @@ VFN_INLINE void nvme_rq_reset(struct nvme_rq *rq)
  * @rq: request of nvme_rq_acquire(), whose command has completed or was never
  *	posted. After a wait that timed out it may be released, too: its
  *	identifier is then not used again before the command has completed.
+ *	A second release does nothing.
  */
 VFN_INLINE void nvme_rq_release(struct nvme_rq *rq)
 {
 	struct nvme_sq *sq = rq->sq;
 
-	if (unlikely(rq->state != VFN_NVME_RQ_OK)) {
+	if (unlikely(rq->state != VFN_NVME_RQ_TAKEN)) {
 		vfn_nvme_rq_abandon(rq);
 		return;
 	}
 
 	nvme_rq_reset(rq);
+	rq->state = VFN_NVME_RQ_FREE;
 
 	rq->rq_next = sq->rq_top;
 	sq->rq_top = rq;
@@ -113,6 +119,7 @@ VFN_INLINE struct nvme_rq *nvme_rq_acquire(struct nvme_sq *sq)
 	}
 
 	sq->rq_top = rq->rq_next;
+	rq->state = VFN_NVME_RQ_TAKEN;
 
 	return rq;
 }
@@ -159,20 +166,9 @@ VFN_INLINE struct nvme_rq *nvme_rq_acquire_atomic(struct nvme_sq *sq)
 	return rq;
 }
 
-/**
- * __nvme_rq_from_cqe - the request that a completion of a known queue belongs to
- * @sq: queue
- * @cqe: completion
- *
- * A completion for a request that was released after a time-out makes that
- * request free again, and belongs to nobody.
- *
- * Return: the request, or NULL with errno EINVAL (no such identifier) or
- * ECANCELED (nobody waits for it any more).
- */
-VFN_INLINE struct nvme_rq *__nvme_rq_from_cqe(struct nvme_sq *sq, struct nvme_cqe *cqe)
+/* The request with the completion's identifier, whoever has it. */
+VFN_INLINE struct nvme_rq *__vfn_nvme_rq_at(struct nvme_sq *sq, const struct nvme_cqe *cqe)
 {
-	struct nvme_rq *rq;
 	int cid = cqe->cid;
 
 	if (unlikely(cid + 1 >= sq->qsize)) {
@@ -185,11 +181,42 @@ VFN_INLINE struct nvme_rq *__nvme_rq_from_cqe(struct nvme_sq *sq, struct nvme_cq
 		}
 	}
 
-	rq = &sq->rqs[cid];
-	if (unlikely(rq->state != VFN_NVME_RQ_OK))
+	return &sq->rqs[cid];
+}
+
+/**
+ * __nvme_rq_from_cqe - the request that a completion of a known queue belongs to
+ * @sq: queue
+ * @cqe: completion
+ *
+ * A completion for a request that was released after a time-out makes that
+ * request free again, and belongs to nobody; nor does a second one for a
+ * request that is free.
+ *
+ * Return: the request, or NULL with errno EINVAL (no such identifier) or
+ * ECANCELED (nobody waits for it).
+ */
+VFN_INLINE struct nvme_rq *__nvme_rq_from_cqe(struct nvme_sq *sq, struct nvme_cqe *cqe)
+{
+	struct nvme_rq *rq = __vfn_nvme_rq_at(sq, cqe);
+
+	if (unlikely(rq && rq->state != VFN_NVME_RQ_TAKEN))
 		return vfn_nvme_rq_late(rq);
 
 	return rq;
+}
+
+/* The queue with the completion's identifier. One that is not configured has no requests. */
+VFN_INLINE struct nvme_sq *__vfn_nvme_sq_of(struct nvme_ctrl *ctrl, const struct nvme_cqe *cqe)
+{
+	uint16_t sqid = le16_to_cpu(cqe->sqid);
+
+	if (unlikely(sqid >= ctrl->priv.nsq)) {
+		errno = EINVAL;
+		return NULL;
+	}
+
+	return &ctrl->sq[sqid];
 }
 
 /**
@@ -201,15 +228,9 @@ VFN_INLINE struct nvme_rq *__nvme_rq_from_cqe(struct nvme_sq *sq, struct nvme_cq
  */
 VFN_INLINE struct nvme_rq *nvme_rq_from_cqe(struct nvme_ctrl *ctrl, struct nvme_cqe *cqe)
 {
-	uint16_t sqid = le16_to_cpu(cqe->sqid);
+	struct nvme_sq *sq = __vfn_nvme_sq_of(ctrl, cqe);
 
-	if (unlikely(sqid >= ctrl->priv.nsq)) {
-		errno = EINVAL;
-		return NULL;
-	}
-
-	/* a queue that is not configured has qsize 0, and so no valid identifier */
-	return __nvme_rq_from_cqe(&ctrl->sq[sqid], cqe);
+	return likely(sq) ? __nvme_rq_from_cqe(sq, cqe) : NULL;
 }
 
 /**

@@ -70,8 +70,9 @@ int nvme_aer(struct nvme_ctrl *ctrl, void *opaque);
  *
  * A buffer that is not mapped must be a multiple of 4 bytes from a page's
  * start; the controller can reach all of the pages it lies in meanwhile. After
- * a time-out, memory that this call has mapped stays so, and must stay
- * allocated, until the command completes after all or the controller is closed.
+ * a time-out the controller may still access the buffer, until the command
+ * completes after all or the controller is closed: it must stay allocated. Memory
+ * that this call has mapped stays mapped until then; keep other memory mapped.
  *
  * Return: 0, or -1 with errno: EIO (the command failed; @cqe_copy has the
  * status), ETIMEDOUT (see vfn_nvme_set_timeout()), ENODEV (the controller has

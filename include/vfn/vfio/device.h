@@ -89,7 +89,10 @@ int vfio_disable_irq_all(struct vfio_device *dev);
  */
 int vfn_vfio_unmask_irq(struct vfio_device *dev);
 
-/* Programs written for release 5.1 give no start; both forms are accepted. */
+/*
+ * Programs written for release 5.1 give no start; both forms are accepted. They
+ * are macros, so a compound literal as argument needs parentheses around it.
+ */
 #define __vfn_set_irq_3(dev, eventfds, count) (vfio_set_irq)(dev, eventfds, 0, count)
 #define __vfn_set_irq_4(dev, eventfds, start, count) \
 	(vfio_set_irq)(dev, eventfds, start, count)
