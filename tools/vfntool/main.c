@@ -227,7 +227,7 @@ static int check_line(const struct line *line, const struct command **command, s
 
 static int run(int argc, char **argv)
 {
-	const struct command *command;
+	const struct command *command = NULL;
 	struct request req = {};
 	struct line line = {};
 	int status;

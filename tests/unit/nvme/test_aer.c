@@ -50,7 +50,7 @@ static void event_leads_to_its_request(void **state)
 	rq = nvme_rq_from_cqe(&m.ctrl, &cqe);
 	assert_ptr_equal(rq->opaque, &m);
 	nvme_rq_release(rq);
-	assert_int_equal(free_requests(m.ctrl.adminq.sq), 63);
+	assert_int_equal(free_requests(m.ctrl.adminq.sq), 31);
 	stop(&m);
 }
 
@@ -127,7 +127,7 @@ static void storm_of_events_is_delivered_one_by_one(void **state)
 		release(&m, &cqe);
 		read_smart_log(&m);
 	}
-	assert_int_equal(free_requests(m.ctrl.adminq.sq), 63);
+	assert_int_equal(free_requests(m.ctrl.adminq.sq), 31);
 	stop(&m);
 }
 
