@@ -97,6 +97,18 @@ static void device_without_iommu_group_is_told_how_to_get_one(void **state)
 	assert_open_fails(ENODEV, "intel_iommu=on");
 }
 
+/* W14 */
+static void device_without_iommu_group_beside_an_open_one_fails_too(void **state)
+{
+	struct vfio_pci_device other = {};
+
+	plug((struct emu_pci_opts){ .bdf = EMU_BDF2 });
+	plug((struct emu_pci_opts){ .no_group = true });
+	assert_int_equal(vfio_pci_open(&other, EMU_BDF2), 0);
+	assert_open_fails(ENODEV, "intel_iommu=on");
+	assert_int_equal(vfio_pci_close(&other), 0);
+}
+
 /* V5, W14 */
 static void machine_without_vfio_is_told_what_to_load(void **state)
 {
@@ -336,6 +348,7 @@ int main(void)
 		test(class_of_any_length_is_read_whole),
 		test(class_that_is_no_number_is_refused),
 		test(device_without_iommu_group_is_told_how_to_get_one),
+		test(device_without_iommu_group_beside_an_open_one_fails_too),
 		test(machine_without_vfio_is_told_what_to_load),
 		test(device_of_another_driver_is_busy_and_keeps_it),
 		test(device_without_driver_is_told_to_bind),
