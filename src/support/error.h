@@ -7,10 +7,13 @@
 
 /*
  * Store the text that vfn_last_error() returns, log it if errors are let
- * through, set errno to @err and return -1. The text names the device, the step
- * and what to do about it.
+ * through, and set errno to @err. The text names the device, the step and what
+ * to do about it.
  */
-int vfn_fail(int err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void vfn_set_error(int err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* The same, with the -1 to return; as a macro, so that analysers see the value. */
+#define vfn_fail(...) ({ vfn_set_error(__VA_ARGS__); -1; })
 
 /* os_zalloc() that reports its failure with vfn_fail(). */
 void *vfn_zalloc(size_t size);

@@ -75,7 +75,7 @@ void vfn_log(int level, const char *fmt, ...)
 	errno = saved;
 }
 
-int vfn_fail(int err, const char *fmt, ...)
+void vfn_set_error(int err, const char *fmt, ...)
 {
 	char text[sizeof(last_error)];
 	va_list ap;
@@ -90,8 +90,6 @@ int vfn_fail(int err, const char *fmt, ...)
 		emit(LOG_ERROR, last_error);
 
 	errno = err;
-
-	return -1;
 }
 
 const char *vfn_last_error(void)
