@@ -474,6 +474,15 @@ void vfn_nvme_set_timeout(struct nvme_ctrl *ctrl, unsigned int ms)
 
 /* ---- close ---- */
 
+static bool has_sq(struct nvme_ctrl *ctrl, const struct nvme_cq *cq)
+{
+	for (int i = 1; i < ctrl->priv.nsq; i++)
+		if (ctrl->sq[i].cq == cq)
+			return true;
+
+	return false;
+}
+
 /*
  * Submission queues first. What nvme_create_*() did not create is not ours to
  * delete. A controller that refuses may do better with the next one; one that
@@ -487,8 +496,8 @@ static void delete_queues(struct nvme_ctrl *ctrl)
 			return;
 
 	for (int i = 1; i < ctrl->priv.ncq; i++)
-		if ((ctrl->cq[i].flags & VFN_NVME_Q_CREATED) && nvme_delete_iocq(ctrl, i) &&
-		    errno != EIO)
+		if ((ctrl->cq[i].flags & VFN_NVME_Q_CREATED) && !has_sq(ctrl, &ctrl->cq[i]) &&
+		    nvme_delete_iocq(ctrl, i) && errno != EIO)
 			return;
 }
 
