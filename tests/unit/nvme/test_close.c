@@ -267,6 +267,64 @@ static void delete_that_times_out_keeps_the_memory(void **state)
 	stop(&m);
 }
 
+/* C20: the other queues are deleted in their order all the same */
+static void close_with_a_refused_delete_goes_on(void **state)
+{
+	struct machine m;
+
+	start(&m, NULL);
+	for (int qid = 1; qid <= 3; qid++)
+		assert_int_equal(nvme_create_ioqpair(&m.ctrl, qid, 8, -1, 0), 0);
+	refuse(m.nvme, OP_DELETE_SQ, 2);
+	nvme_close(&m.ctrl);
+	emu_assert_order("admin DELETE_SQ 1", "admin DELETE_SQ 3", "admin DELETE_CQ 1",
+			 "admin DELETE_CQ 3", "reg write 0x14 0x464001", NULL);
+	assert_closed(&m.ctrl);
+}
+
+/* C15 */
+static void delete_of_a_pair_goes_on_where_it_stopped(void **state)
+{
+	struct machine m;
+
+	start(&m, NULL);
+	assert_int_equal(nvme_create_ioqpair(&m.ctrl, 1, 8, -1, 0), 0);
+	refuse(m.nvme, OP_DELETE_CQ, 1);
+	assert_fails_with(nvme_delete_ioqpair(&m.ctrl, 1), EIO);
+	assert_int_equal(m.ctrl.sq[1].qsize, 0);
+	assert_int_equal(nvme_delete_ioqpair(&m.ctrl, 1), 0);
+	assert_fails_with(nvme_delete_ioqpair(&m.ctrl, 1), ENOENT);
+	nvme_close(&m.ctrl);
+}
+
+/* W7: what cannot be disabled is reset before its queues' memory goes */
+static void close_of_a_controller_that_stays_enabled_resets_the_function(void **state)
+{
+	struct machine m;
+
+	start(&m, NULL);
+	assert_int_equal(nvme_create_ioqpair(&m.ctrl, 1, 8, -1, 0), 0);
+	emu_nvme_set(m.nvme, EMU_NEVER_UNREADY, true);
+	emu_calls_clear();
+	nvme_close(&m.ctrl);
+	emu_assert_order("reg write 0x14 0x464000", "ioctl DEVICE_RESET", "ioctl UNMAP_DMA", NULL);
+	assert_closed(&m.ctrl);
+}
+
+/* W7 */
+static void init_that_never_gets_ready_resets_the_function(void **state)
+{
+	struct nvme_ctrl ctrl = {};
+	struct emu_nvme *nvme = emu_nvme_add(NULL);
+
+	emu_nvme_set(nvme, EMU_NEVER_READY, true);
+	assert_fails_with(nvme_init(&ctrl, EMU_BDF, NULL), ETIMEDOUT);
+	emu_assert_order("reg write 0x14 0x460001", "ioctl DEVICE_RESET", "ioctl UNMAP_DMA", NULL);
+	emu_nvme_set(nvme, EMU_NEVER_READY, false);
+	assert_int_equal(nvme_init(&ctrl, EMU_BDF, NULL), 0);
+	nvme_close(&ctrl);
+}
+
 /* What the caller only configured is not the controller's to delete. */
 static void close_of_queues_configured_by_hand_sends_no_delete(void **state)
 {
@@ -300,6 +358,10 @@ int main(void)
 		test(close_after_a_failed_init_does_nothing),
 		test(delete_refused_keeps_the_queue),
 		test(delete_that_times_out_keeps_the_memory),
+		test(close_with_a_refused_delete_goes_on),
+		test(delete_of_a_pair_goes_on_where_it_stopped),
+		test(close_of_a_controller_that_stays_enabled_resets_the_function),
+		test(init_that_never_gets_ready_resets_the_function),
 		test(close_of_queues_configured_by_hand_sends_no_delete),
 	};
 

@@ -636,6 +636,18 @@ static void ctrl_init_in_place_keeps_its_own_options(void **state)
 	nvme_close(&ctrl);
 }
 
+/* W7: queues are discarded, so the controller must not use them any more */
+static void ctrl_init_in_place_of_an_enabled_controller_disables_it(void **state)
+{
+	struct machine m;
+
+	start(&m, NULL);
+	assert_int_equal(nvme_create_ioqpair(&m.ctrl, 1, 8, -1, 0), 0);
+	assert_int_equal(nvme_ctrl_init(&m.ctrl, EMU_BDF, &m.ctrl.opts), 0);
+	assert_int_equal(CSTS_VALUE(m.nvme), 0);
+	nvme_close(&m.ctrl);
+}
+
 static void ctrl_init_in_place_of_another_address_is_refused(void **state)
 {
 	const struct emu_nvme_opts other = { .pci.bdf = EMU_BDF2 };
@@ -725,6 +737,7 @@ int main(void)
 		test(pci_init_then_init_is_one_bring_up),
 		test(ctrl_init_leaves_the_controller_alone),
 		test(ctrl_init_in_place_keeps_its_own_options),
+		test(ctrl_init_in_place_of_an_enabled_controller_disables_it),
 		test(ctrl_init_in_place_of_another_address_is_refused),
 		test(reset_then_enable_brings_the_admin_queue_back),
 		test(calls_on_a_closed_controller_are_refused),

@@ -48,7 +48,7 @@ static void event_before_an_admin_command_is_not_lost(void **state)
 	stop(&m);
 }
 
-/* W27: with every alignment of the event in the ring of 64 entries, many times around */
+/* W27: with every alignment of the event in the ring of 32 entries, many times around */
 static void events_among_admin_commands_are_kept_across_the_wrap(void **state)
 {
 	struct machine m;

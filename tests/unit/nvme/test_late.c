@@ -186,6 +186,35 @@ static void mapping_of_a_late_command_is_kept_for_another_of_the_same_buffer(voi
 	stop(&m);
 }
 
+/* Buffers of two commands may meet on a page, whichever goes first. */
+static void mapping_of_a_page_is_shared_by_two_buffers(void **state)
+{
+	char *buf = new_pages(3 * PAGE);
+	unsigned int before;
+	struct machine m;
+
+	for (int first = 0; first < 2; first++) {
+		start_short(&m, 4);
+		memset(emu_nvme_disk(m.nvme, 1, NULL), 0x5a, PAGE);
+		before = dma_maps();
+		memset(buf, 0, 3 * PAGE);
+		delay(&m, OP_READ, 80 * MS);
+		assert_fails_with(read_into(&m, buf + (first ? 512 : 512 + PAGE)), ETIMEDOUT);
+		emu_nvme_clear_faults(m.nvme);
+		delay(&m, OP_READ, 45 * MS);
+		assert_int_equal(read_into(&m, buf + (first ? 512 + PAGE : 512)), 0);
+		assert_int_equal(buf[511], 0);
+		for (size_t i = 0; i < 2 * PAGE; i++)
+			assert_int_equal(buf[512 + i], 0x5a);
+		assert_int_equal(buf[512 + 2 * PAGE], 0);
+		assert_int_equal(dma_maps(), before);
+		stop(&m);
+		emu_fini();
+		emu_init();
+	}
+	free(buf);
+}
+
 /* W23 */
 static void mapping_of_a_lost_command_goes_with_the_queue(void **state)
 {
@@ -399,6 +428,7 @@ int main(void)
 		test(mapping_of_a_late_command_stays_until_it_completes),
 		test(mapping_of_a_late_command_outlives_another_of_the_same_buffer),
 		test(mapping_of_a_late_command_is_kept_for_another_of_the_same_buffer),
+		test(mapping_of_a_page_is_shared_by_two_buffers),
 		test(mapping_of_a_lost_command_goes_with_the_queue),
 		test(mapping_of_a_lost_command_goes_with_the_controller),
 		test(wait_that_timed_out_can_be_repeated),

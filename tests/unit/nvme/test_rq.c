@@ -41,6 +41,25 @@ static void acquire_gives_the_one_released_last(void **state)
 	stop(&m);
 }
 
+/* a second completion leads to a second release */
+static void release_of_a_free_request_does_nothing(void **state)
+{
+	struct nvme_rq *a, *b;
+	struct machine m;
+
+	start_pair(&m, NULL, 4);
+	a = nvme_rq_acquire(m.sq);
+	b = nvme_rq_acquire(m.sq);
+	for (int i = 0; i < 3; i++) {
+		nvme_rq_release(a);
+		nvme_rq_release_atomic(b);
+	}
+	assert_int_equal(free_requests(m.sq), 3);
+	assert_ptr_equal(nvme_rq_acquire(m.sq), b);
+	assert_ptr_equal(nvme_rq_acquire(m.sq), a);
+	stop(&m);
+}
+
 static void release_forgets_the_context(void **state)
 {
 	struct nvme_rq *rq;
@@ -127,6 +146,22 @@ static void mark_of_events_is_known_on_the_admin_queue_only(void **state)
 	for (int i = 0; i < 31; i++)
 		nvme_rq_release(&m.ctrl.adminq.sq->rqs[i]);
 	assert_null_with(find(&m, 1, 5 | NVME_CID_AER), EINVAL);
+	stop(&m);
+}
+
+/* Q4, Q5 */
+static void completion_of_a_free_request_is_nobodys(void **state)
+{
+	struct nvme_rq *rq;
+	struct machine m;
+
+	start_pair(&m, NULL, 8);
+	assert_null_with(find(&m, 1, 0), ECANCELED);
+	rq = nvme_rq_acquire(m.sq);
+	assert_ptr_equal(find(&m, 1, 0), rq);
+	nvme_rq_release(rq);
+	assert_null_with(find(&m, 1, 0), ECANCELED);
+	assert_int_equal(free_requests(m.sq), 7);
 	stop(&m);
 }
 
@@ -224,11 +259,13 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		test(acquire_from_a_used_up_queue_is_busy),
 		test(acquire_gives_the_one_released_last),
+		test(release_of_a_free_request_does_nothing),
 		test(release_forgets_the_context),
 		test(requests_have_a_page_each),
 		test(completion_with_an_identifier_out_of_range_has_no_request),
 		test(completion_of_an_unknown_queue_has_no_request),
 		test(mark_of_events_is_known_on_the_admin_queue_only),
+		test(completion_of_a_free_request_is_nobodys),
 		test(completion_that_is_another_commands_is_told_apart),
 		test(command_that_fails_has_its_status),
 		test(spin_without_a_copy_is_enough),
