@@ -2,6 +2,8 @@
 /* Memory that is allocated and mapped in one. */
 #include "space.h"
 
+#include <stdio.h>
+
 static void dmabuf_is_zeroed_mapped_and_whole_pages(void **state)
 {
 	static const char zeroes[2 * PAGE];
@@ -16,6 +18,17 @@ static void dmabuf_is_zeroed_mapped_and_whole_pages(void **state)
 	assert_int_equal(iova, buffer.iova);
 	assert_true(emu_iova_mapped(EMU_BDF, buffer.iova, 2 * PAGE));
 	iommu_put_dmabuf(&buffer);
+}
+
+/* D18 */
+static void dmabuf_is_kept_from_children(void **state)
+{
+	__autovar_s(iommu_dmabuf) buffer = {};
+	char call[32];
+
+	assert_int_equal(iommu_get_dmabuf(ctx, &buffer, PAGE, 0), 0);
+	snprintf(call, sizeof(call), "madvise %d", MADV_DONTFORK);
+	assert_int_equal(emu_call_count(call), 1);
 }
 
 static void put_dmabuf_leaves_all_zero(void **state)
@@ -203,6 +216,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		test(dmabuf_is_zeroed_mapped_and_whole_pages),
+		test(dmabuf_is_kept_from_children),
 		test(put_dmabuf_leaves_all_zero),
 		test(put_dmabuf_of_none_does_nothing),
 		test(get_dmabuf_that_fails_leaves_all_zero),

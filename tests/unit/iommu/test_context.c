@@ -190,6 +190,42 @@ static void close_of_the_last_forgets_all_maps(void **state)
 	unmap(mem);
 }
 
+/* Behind another IOMMU, with fewer bits or other holes. */
+static void further_device_narrows_what_is_given_out(void **state)
+{
+	const struct emu_range wide[] = { { 0x100000, 0x8fffff }, { 0xa00000, 0xafffff } };
+	const struct emu_range narrow[] = { { 0x200000, 0x2027ff }, { 0x400000, 0x400fff } };
+	struct iommu_iova_range *ranges;
+
+	plug(EMU_BDF2, 0);
+	memcpy(emu_iommu()->ranges, wide, sizeof(wide));
+	open_space();
+	memcpy(emu_iommu()->ranges, narrow, sizeof(narrow));
+	open_at(&other, EMU_BDF2, pci.dev.ctx);
+
+	assert_int_equal(iommu_get_iova_ranges(ctx, &ranges), 2);
+	assert_int_equal(ranges[0].start, 0x200000);
+	assert_int_equal(map(mem, PAGE, 0), 0x200000);
+	assert_int_equal(map(mem + PAGE, PAGE, 0), 0x201000);
+	assert_int_equal(map(mem + 2 * PAGE, PAGE, 0), 0x400000);
+	assert_fails_with(iommu_map_vaddr(ctx, mem + 3 * PAGE, PAGE, NULL, 0), ENOMEM);
+	assert_int_equal(iommu_unmap_all(ctx), 0);
+	close_dev(&other);
+}
+
+static void further_device_with_more_changes_nothing(void **state)
+{
+	plug(EMU_BDF2, 0);
+	set_range(0x100000, 0x100fff);
+	open_space();
+	set_range(0, UINT64_MAX);
+	open_at(&other, EMU_BDF2, pci.dev.ctx);
+	assert_int_equal(map(mem, PAGE, 0), 0x100000);
+	assert_fails_with(iommu_map_vaddr(ctx, mem + PAGE, PAGE, NULL, 0), ENOMEM);
+	unmap(mem);
+	close_dev(&other);
+}
+
 /* ---- groups ---- */
 
 /* V22 */
@@ -344,6 +380,8 @@ int main(void)
 		test_closed(device_that_closed_may_come_back),
 		test_closed(close_of_the_last_leaves_no_descriptor),
 		test_closed(close_of_the_last_forgets_all_maps),
+		test_closed(further_device_narrows_what_is_given_out),
+		test_closed(further_device_with_more_changes_nothing),
 		test_closed(devices_of_a_group_share_without_being_asked),
 		test_closed(close_in_any_order_keeps_the_rest_of_the_group),
 		test_closed(group_in_another_address_space_is_busy),

@@ -129,6 +129,33 @@ static void ephemeral_users_of_the_same_pages_come_out_even(void **state)
 	assert_tally(&before);
 }
 
+/* Commands whose buffers share pages. */
+static void *pin_overlapping(void *arg)
+{
+	struct worker *w = arg;
+	char *first = mem + w->id * PAGE;
+
+	for (unsigned int i = 0; i < ROUNDS; i++) {
+		iova_t iova;
+
+		check(!iommu_pin(ctx, first, 3 * PAGE));
+		for (unsigned int page = 0; page < 3; page++)
+			check(iommu_translate_vaddr(ctx, first + page * PAGE, &iova));
+		iommu_unpin(ctx, first, 3 * PAGE);
+	}
+
+	return NULL;
+}
+
+static void pins_that_overlap_come_out_even(void **state)
+{
+	struct tally before = tally();
+
+	run(pin_overlapping, translate_all);
+	assert_int_equal(emu_usage().dma_maps, 0);
+	assert_tally(&before);
+}
+
 /* W33: a map that several remove goes once */
 static unsigned int removed;
 
@@ -232,6 +259,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		test(maps_and_unmaps_do_not_disturb_each_other),
 		test(ephemeral_users_of_the_same_pages_come_out_even),
+		test(pins_that_overlap_come_out_even),
 		test(unmaps_of_one_map_succeed_once),
 		test(maps_of_what_is_mapped_make_one_map),
 		test(opens_and_closes_of_different_devices_succeed),
