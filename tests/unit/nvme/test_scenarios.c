@@ -156,6 +156,31 @@ static void completions_signal_the_vector_of_their_queue(void **state)
 		close(fds[i]);
 }
 
+/* Q13 */
+static void lost_and_spurious_interrupts_do_not_matter_to_a_poll(void **state)
+{
+	union nvme_cmd cmd = flush_cmd();
+	int fds[2];
+	struct machine m;
+
+	start(&m, NULL);
+	for (int i = 0; i < 2; i++)
+		fds[i] = eventfd(0, EFD_NONBLOCK);
+	assert_int_equal(vfio_set_irq(&m.ctrl.pci.dev, fds, 0, 2), 0);
+	assert_int_equal(nvme_create_ioqpair(&m.ctrl, 1, 8, 1, 0), 0);
+
+	add_fault(&m, EMU_NO_IRQ, 1, OP_FLUSH);
+	assert_int_equal(nvme_sync(&m.ctrl, &m.ctrl.sq[1], &cmd, NULL, 0, NULL), 0);
+	assert_int_equal(signals(fds[1]), 0);
+	emu_pci_irq_spurious(emu_nvme_pci(m.nvme), 1);
+	assert_int_equal(signals(fds[1]), 1);
+	assert_null(nvme_cq_get_cqe(&m.ctrl.cq[1]));
+	assert_int_equal(nvme_sync(&m.ctrl, &m.ctrl.sq[1], &cmd, NULL, 0, NULL), 0);
+	nvme_close(&m.ctrl);
+	for (int i = 0; i < 2; i++)
+		close(fds[i]);
+}
+
 /* ---- failure and a new beginning ---- */
 
 /* C7: data written before is there afterwards */
@@ -301,6 +326,7 @@ int main(void)
 		test(all_64_queue_pairs_carry_data),
 		test(two_namespaces_have_their_own_blocks),
 		test(completions_signal_the_vector_of_their_queue),
+		test(lost_and_spurious_interrupts_do_not_matter_to_a_poll),
 		test(failed_controller_works_again_after_close_and_init),
 		test(removed_controller_stays_gone),
 		test(reset_with_everything_in_flight_starts_over),

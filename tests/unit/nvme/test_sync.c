@@ -411,19 +411,6 @@ static void removal_during_a_command_is_seen_at_once(void **state)
 	nvme_close(&m.ctrl);
 }
 
-/* Q13 */
-static void lost_interrupt_does_not_matter_to_a_poll(void **state)
-{
-	union nvme_cmd cmd = flush_cmd();
-	struct machine m;
-
-	start(&m, NULL);
-	assert_int_equal(nvme_create_ioqpair(&m.ctrl, 1, 8, 0, 0), 0);
-	add_fault(&m, EMU_NO_IRQ, 1, OP_FLUSH);
-	assert_int_equal(nvme_sync(&m.ctrl, &m.ctrl.sq[1], &cmd, NULL, 0, NULL), 0);
-	nvme_close(&m.ctrl);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -445,7 +432,6 @@ int main(void)
 		test(no_free_request_is_busy_and_leaves_nothing),
 		test(fatal_status_during_a_command_is_seen_at_once),
 		test(removal_during_a_command_is_seen_at_once),
-		test(lost_interrupt_does_not_matter_to_a_poll),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
