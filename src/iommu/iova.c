@@ -249,6 +249,8 @@ void iova_release(struct iommu_ctx *ctx, struct iommu_extent *ext)
 	tree_remove(&ctx->extents, ext);
 	ext->vaddr = NULL;
 	ext->count = 0;
+	ext->ephemeral = 0;
+	ext->persistent = false;
 
 	join(ctx, ext, tree_find(ctx->extents, ext->start + ext->len));
 	join(ctx, ext, tree_find(ctx->extents, ext->start - 1));

@@ -24,6 +24,8 @@ struct request {
 	/* wanted with IOMMU_MAP_FIXED_IOVA, found or chosen in any case */
 	iova_t iova;
 	unsigned long flags;
+	/* the result */
+	struct iommu_extent *ext;
 };
 
 static unsigned int permissions(unsigned long flags)
@@ -105,6 +107,7 @@ static int map_again(struct iommu_ctx *ctx, struct request *req)
 		goto conflict;
 
 	req->iova = iova;
+	req->ext = ext;
 
 	if (req->flags & IOMMU_MAP_EPHEMERAL) {
 		ext->count++;
@@ -164,6 +167,7 @@ static int map_new(struct iommu_ctx *ctx, struct request *req)
 
 	publish(ctx, ext);
 	req->iova = ext->start;
+	req->ext = ext;
 
 	return 0;
 }
@@ -192,10 +196,14 @@ static int map(struct iommu_ctx *ctx, struct request *req)
 		return vfn_fail(ENODEV, "%s: open a device before mapping memory for it",
 				ctx->name);
 
-	if (!iommu_table_is_empty(ctx, req->vaddr, req->len))
-		return map_again(ctx, req);
+	if (iommu_table_is_empty(ctx, req->vaddr, req->len) ? map_new(ctx, req) :
+							      map_again(ctx, req))
+		return -1;
 
-	return map_new(ctx, req);
+	if (req->flags & IOMMU_MAP_EPHEMERAL)
+		req->ext->ephemeral++;
+
+	return 0;
 }
 
 int iommu_map_vaddr(struct iommu_ctx *ctx, void *vaddr, size_t len, iova_t *iova,
@@ -268,15 +276,25 @@ static int remove_mapping(struct iommu_ctx *ctx, struct iommu_extent *ext)
 	return -1;
 }
 
-/* Take one count back. */
-static int put_mapping(struct iommu_ctx *ctx, struct iommu_extent *ext)
+/* What the caller's unmap takes back: an ephemeral map, else the persistent one, never a pin. */
+static int release_mapping(struct iommu_ctx *ctx, struct iommu_extent *ext)
 {
-	if (ext->count > 1) {
-		ext->count--;
-		return 0;
+	if (!ext->ephemeral && !ext->persistent)
+		return vfn_fail(ENOENT, "%s: %p is only mapped for a command that is not over",
+				ctx->name, ext->vaddr);
+
+	if (ext->count == 1)
+		return remove_mapping(ctx, ext);
+
+	ext->count--;
+	if (ext->ephemeral) {
+		ext->ephemeral--;
+	} else {
+		ext->persistent = false;
+		publish(ctx, ext);
 	}
 
-	return remove_mapping(ctx, ext);
+	return 0;
 }
 
 int iommu_unmap_vaddr(struct iommu_ctx *ctx, void *vaddr, size_t *len)
@@ -297,7 +315,7 @@ int iommu_unmap_vaddr(struct iommu_ctx *ctx, void *vaddr, size_t *len)
 	ext = tree_find(ctx->extents, iova);
 	size = ext->len;
 
-	if (put_mapping(ctx, ext))
+	if (release_mapping(ctx, ext))
 		return -1;
 
 	if (len)
@@ -334,7 +352,11 @@ static void unpin(struct iommu_ctx *ctx, char *vaddr, char *end)
 		ext = find_mapping(ctx, vaddr, end, &covers);
 		if (!ext)
 			return;
-		(void)put_mapping(ctx, ext);
+
+		if (ext->count > 1)
+			ext->count--;
+		else
+			(void)remove_mapping(ctx, ext);
 	}
 }
 

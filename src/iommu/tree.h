@@ -8,7 +8,7 @@
 
 /*
  * Part of an I/O virtual address space. A free one has count 0; a mapping has
- * one count for iommu_map_vaddr() and one for each ephemeral map.
+ * one count if it is persistent, one for each ephemeral map and one for each pin.
  */
 struct iommu_extent {
 	/* the tree's */
@@ -20,6 +20,7 @@ struct iommu_extent {
 
 	void *vaddr;
 	unsigned int count;
+	unsigned int ephemeral;
 	bool persistent;
 	unsigned int permissions;
 };

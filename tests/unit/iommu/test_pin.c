@@ -47,6 +47,31 @@ static void pin_outlives_the_unmap_of_the_owner(void **state)
 	assert_false(is_mapped(mem + PAGE));
 }
 
+static void unmap_takes_no_pin(void **state)
+{
+	pin(mem, PAGE);
+	assert_fails_with(iommu_unmap_vaddr(ctx, mem, NULL), ENOENT);
+	map(mem, PAGE, 0);
+	unmap(mem);
+	assert_fails_with(iommu_unmap_vaddr(ctx, mem, NULL), ENOENT);
+	assert_true(is_mapped(mem));
+	unpin(mem, PAGE);
+	assert_false(is_mapped(mem));
+}
+
+/* What the owner has unmapped counts as mapped for a while only, until it is mapped again. */
+static void map_after_unmap_under_a_pin_is_the_owners(void **state)
+{
+	map(mem, PAGE, 0);
+	pin(mem, PAGE);
+	unmap(mem);
+	map(mem, PAGE, 0);
+	unpin(mem, PAGE);
+	assert_true(is_mapped(mem));
+	unmap(mem);
+	assert_false(is_mapped(mem));
+}
+
 static void pin_across_maps_fills_the_gaps(void **state)
 {
 	map(mem + PAGE, PAGE, 0);
@@ -156,6 +181,8 @@ int main(void)
 		test(pin_maps_what_is_not_mapped),
 		test(pin_of_what_is_mapped_makes_no_call),
 		test(pin_outlives_the_unmap_of_the_owner),
+		test(unmap_takes_no_pin),
+		test(map_after_unmap_under_a_pin_is_the_owners),
 		test(pin_across_maps_fills_the_gaps),
 		test(pins_that_overlap_end_in_any_order),
 		test(unpin_after_unmap_all_does_nothing),
