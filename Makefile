@@ -3,30 +3,20 @@
 
 BUILD  ?= build
 PREFIX ?= /usr/local
-MESON  ?= meson
-CC     ?= cc
-
-# The plain build of everything; what it is made of can be changed with "meson configure build".
-main = $(BUILD)/build.ninja
 
 .PHONY: all check check-vm demo coverage lint prepush install clean help \
 	lint-gcc lint-clang lint-scan-build lint-cppcheck lint-valgrind
 
-all: $(main)
-	@ninja -C $(BUILD)
-
-# $(call setup,VARIANT,OPTIONS) makes the build tree BUILD/VARIANT unless it is there, and builds it.
-setup = @{ test -f $(BUILD)/$(1)/build.ninja || $(MESON) setup $(BUILD)/$(1) $(2); } && ninja -C $(BUILD)/$(1)
-
-$(main):
+# The plain build of everything; what it is made of can be changed with "meson configure build".
+all:
 	@ci/install-deps build
-	@$(MESON) setup $(BUILD) -Dprefix=$(PREFIX)
+	@ci/build $(BUILD) -Dprefix=$(PREFIX)
 
 check:
 	@ci/install-deps build
-	$(call setup,asan,-Db_sanitize=address$(comma)undefined -Db_lundef=false -Dvm_tests=disabled)
+	@ci/build $(BUILD)/asan -Db_sanitize=address,undefined -Db_lundef=false -Dvm_tests=disabled
 	@ci/run-tests asan $(BUILD)/asan
-	$(call setup,tsan,-Db_sanitize=thread -Db_lundef=false -Dtools=disabled -Dexamples=disabled -Dvm_tests=disabled)
+	@ci/build $(BUILD)/tsan -Db_sanitize=thread -Db_lundef=false -Dtools=disabled -Dexamples=disabled -Dvm_tests=disabled
 	@ci/run-tests tsan $(BUILD)/tsan --suite threaded
 
 # What is given on the command line of make is in the environment of the runner.
@@ -43,7 +33,7 @@ demo:
 
 coverage:
 	@ci/install-deps build lint
-	$(call setup,coverage,-Db_coverage=true -Dtools=disabled -Dexamples=disabled -Dvm_tests=disabled)
+	@ci/build $(BUILD)/coverage -Db_coverage=true -Dtools=disabled -Dexamples=disabled -Dvm_tests=disabled
 	@ci/run-tests coverage $(BUILD)/coverage
 	@gcovr --root . --filter src/ --fail-under-line 85 $(BUILD)/coverage
 
@@ -51,19 +41,18 @@ lint: lint-gcc lint-clang lint-scan-build lint-cppcheck lint-valgrind
 
 lint-gcc:
 	@ci/install-deps build lint
-	$(call setup,gcc,--werror)
+	@ci/build $(BUILD)/gcc --werror
 
 lint-clang:
 	@ci/install-deps build lint
-	@test -f $(BUILD)/clang/build.ninja || CC=clang $(MESON) setup $(BUILD)/clang --werror
-	@ninja -C $(BUILD)/clang
+	@CC=clang ci/build $(BUILD)/clang --werror
 
 # scan-build wants to see both the choice of the compiler and every compilation. It does not know that cmocka's
 # assertions end a test, so it leaves the tests alone.
 lint-scan-build:
 	@ci/install-deps build lint
 	@rm -rf $(BUILD)/scan
-	@scan-build -o $(BUILD)/scan-reports $(MESON) setup $(BUILD)/scan \
+	@scan-build -o $(BUILD)/scan-reports meson setup $(BUILD)/scan \
 		-Dtests=disabled -Dvm_tests=disabled
 	@scan-build -o $(BUILD)/scan-reports --status-bugs ninja -C $(BUILD)/scan
 
@@ -80,7 +69,7 @@ lint-valgrind: lint-gcc
 prepush: check check-vm coverage lint
 
 install: all
-	@$(MESON) install -C $(BUILD) --no-rebuild
+	@meson install -C $(BUILD) --no-rebuild
 
 clean:
 	rm -rf $(BUILD)
@@ -96,5 +85,3 @@ help:
 	@echo 'make prepush    all of the above tests and checks: what CI runs'
 	@echo 'make install    install below PREFIX=$(PREFIX) (and DESTDIR)'
 	@echo 'make clean      remove $(BUILD)/'
-
-comma = ,
