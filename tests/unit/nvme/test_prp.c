@@ -337,8 +337,8 @@ static void vector_of_as_many_pages_as_fit_is_taken(void **state)
 	struct bench b;
 
 	bench_new(&b, 0);
-	for (int i = 0; i < 514; i++)
-		iov[i] = (struct iova_vec){ .iova = 0x100000 + (uint64_t)(514 - i) * 8192, .len = 4096 };
+	for (uint64_t i = 0; i < 514; i++)
+		iov[i] = (struct iova_vec){ .iova = 0x100000 + (514 - i) * 8192, .len = 4096 };
 	map_vector(&b, iov, 513);
 	map_vector(&b, iov, 512);
 	refuse_vector(&b, iov, 514);

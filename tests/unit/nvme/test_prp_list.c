@@ -191,10 +191,17 @@ static void piece_off_a_dword_is_refused(void **state)
 	stop(&m);
 }
 
+enum { MAPS = 4, PAGES = 64 };
+
+/* Later memory has the lower address. */
+static uint64_t iova_of_map(size_t i)
+{
+	return 0x50000000 + (MAPS - i) * 0x1000000;
+}
+
 /* Random pieces of four mappings, checked against the addresses that the test chose. */
 static void random_pieces_of_mapped_memory_decode_to_themselves(void **state)
 {
-	enum { MAPS = 4, PAGES = 64 };
 	uint64_t seed = SEED;
 	struct nvme_rq *rq;
 	struct lists lists;
@@ -206,7 +213,7 @@ static void random_pieces_of_mapped_memory_decode_to_themselves(void **state)
 	get_area(&area, MAPS * PAGES * PAGE);
 	for (size_t i = 0; i < MAPS; i++)
 		map_at(&m, area.vaddr + i * PAGES * PAGE, PAGES * PAGE,
-		       0x50000000 + (MAPS - i) * 0x1000000);
+		       iova_of_map(i));
 	rq = nvme_rq_acquire(m.sq);
 	lists = lists_of(rq);
 
@@ -222,7 +229,7 @@ static void random_pieces_of_mapped_memory_decode_to_themselves(void **state)
 			size_t map = at / (PAGES * PAGE), in = at % (PAGES * PAGE);
 			size_t part = PAGES * PAGE - in < left ? PAGES * PAGE - in : left;
 
-			want[n] = (struct range){ 0x50000000 + (MAPS - map) * 0x1000000 + in, part };
+			want[n] = (struct range){ iova_of_map(map) + in, part };
 			at += part;
 			left -= part;
 		}
@@ -243,7 +250,9 @@ static void chained_lists_hold_what_they_say(void **state)
 {
 	for (int npages = 1; npages <= 4; npages++) {
 		uint64_t entries = (uint64_t)(npages - 1) * 511 + 512;
-		static const uint64_t try[] = { 1, 2, 3, 511, 512, 513, 514, 1023, 1024, 1025, 1536 };
+		static const uint64_t try[] = {
+			1, 2, 3, 511, 512, 513, 514, 1023, 1024, 1025, 1536,
+		};
 		struct lists lists;
 		union nvme_cmd cmd;
 		struct range want;

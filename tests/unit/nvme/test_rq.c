@@ -41,6 +41,15 @@ static void acquire_gives_the_one_released_last(void **state)
 	stop(&m);
 }
 
+static struct nvme_rq *find(struct machine *m, uint16_t sqid, uint16_t cid)
+{
+	struct nvme_cqe cqe = { .cid = cid };
+
+	cqe.sqid = cpu_to_le16(sqid);
+
+	return nvme_rq_from_cqe(&m->ctrl, &cqe);
+}
+
 /* a second completion leads to a second release */
 static void release_of_a_free_request_does_nothing(void **state)
 {
@@ -54,6 +63,8 @@ static void release_of_a_free_request_does_nothing(void **state)
 		nvme_rq_release(a);
 		nvme_rq_release_atomic(b);
 	}
+	assert_int_equal(free_requests(m.sq), 3);
+	assert_null_with(find(&m, 1, a->cid), ECANCELED);
 	assert_int_equal(free_requests(m.sq), 3);
 	assert_ptr_equal(nvme_rq_acquire(m.sq), b);
 	assert_ptr_equal(nvme_rq_acquire(m.sq), a);
@@ -90,15 +101,6 @@ static void requests_have_a_page_each(void **state)
 			assert_ptr_not_equal(rq->page.vaddr, rq[-1].page.vaddr);
 	}
 	stop(&m);
-}
-
-static struct nvme_rq *find(struct machine *m, uint16_t sqid, uint16_t cid)
-{
-	struct nvme_cqe cqe = { .cid = cid };
-
-	cqe.sqid = cpu_to_le16(sqid);
-
-	return nvme_rq_from_cqe(&m->ctrl, &cqe);
 }
 
 /* W21, Q3 */

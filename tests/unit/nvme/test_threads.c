@@ -181,7 +181,8 @@ static void submit(struct pipe_ends *p)
 			continue;
 		}
 		rq->opaque = (void *)(p->disk + (size_t)(i % 100) * 512);
-		check(p, iommu_translate_vaddr(__iommu_ctx(p->ctrl), p->data + rq->cid * 512, &iova));
+		check(p, iommu_translate_vaddr(__iommu_ctx(p->ctrl), p->data + rq->cid * 512,
+					       &iova));
 		check(p, !nvme_rq_map_prp(p->ctrl, rq, &cmd, iova, 512));
 		nvme_rq_exec(rq, &cmd);
 		i++;
