@@ -5,7 +5,7 @@ BUILD  ?= build
 PREFIX ?= /usr/local
 
 .PHONY: all check check-vm demo coverage lint prepush install clean help \
-	lint-gcc lint-clang lint-scan-build lint-cppcheck lint-valgrind
+	lint-format lint-gcc lint-clang lint-scan-build lint-cppcheck lint-valgrind
 
 # The plain build of everything; what it is made of can be changed with "meson configure build".
 all:
@@ -37,7 +37,11 @@ coverage:
 	@ci/run-tests coverage $(BUILD)/coverage
 	@gcovr --root . --filter src/ --fail-under-line 85 $(BUILD)/coverage
 
-lint: lint-gcc lint-clang lint-scan-build lint-cppcheck lint-valgrind
+lint: lint-format lint-gcc lint-clang lint-scan-build lint-cppcheck lint-valgrind
+
+lint-format:
+	@ci/install-deps build lint
+	@git ls-files '*.[ch]' | xargs clang-format --dry-run -Werror
 
 lint-gcc:
 	@ci/install-deps build lint
@@ -81,7 +85,7 @@ help:
 	@echo '                PROFILE=NAME,... chooses guests, TEST=PATTERN,... cases, VFN_KERNEL=FILE another kernel'
 	@echo 'make demo       boot a guest: identify, 16 MiB of verified I/O, a short performance run'
 	@echo 'make coverage   line coverage of src/ by the unit tests'
-	@echo 'make lint       gcc and clang with -Werror, scan-build, cppcheck, valgrind'
+	@echo 'make lint       clang-format, gcc and clang with -Werror, scan-build, cppcheck, valgrind'
 	@echo 'make prepush    all of the above tests and checks: what CI runs'
 	@echo 'make install    install below PREFIX=$(PREFIX) (and DESTDIR)'
 	@echo 'make clean      remove $(BUILD)/'

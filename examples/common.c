@@ -156,7 +156,7 @@ const char *parse_options(int argc, char **argv, const char *about,
 	for (n = 0; n < MAX_OPTIONS && options[n].name; n++) {
 		const struct option_spec *o = &options[n];
 
-		long_options[n + 2] = (struct option) {
+		long_options[n + 2] = (struct option){
 			.name = o->name,
 			.has_arg = o->flag ? no_argument : required_argument,
 			.val = LONG_OPTION + n,

@@ -121,7 +121,7 @@ int main(int argc, char **argv)
 
 	for (uint64_t i = 0; i < count; i++) {
 		memset(buffer.vaddr, 0, NVME_IDENTIFY_DATA_SIZE);
-		cmd.identify = (struct nvme_cmd_identify) {
+		cmd.identify = (struct nvme_cmd_identify){
 			.opcode = nvme_admin_identify,
 			.cns = NVME_IDENTIFY_CNS_CTRL,
 		};

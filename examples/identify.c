@@ -76,7 +76,7 @@ int main(int argc, char **argv)
 	if (iommu_map_vaddr(__iommu_ctx(&ctrl), vaddr, (size_t)len, &iova, 0))
 		die_vfn("cannot map memory");
 
-	cmd.identify = (struct nvme_cmd_identify) {
+	cmd.identify = (struct nvme_cmd_identify){
 		.opcode = nvme_admin_identify,
 		.cns = NVME_IDENTIFY_CNS_CTRL,
 	};

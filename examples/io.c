@@ -102,8 +102,8 @@ static void transfer(struct nvme_ctrl *ctrl, const struct nvm_namespace *ns, con
 			slot = rq->opaque = &slots[rq->cid];
 			slot->buf = (char *)buffer->vaddr + rq->cid * ns->max_transfer;
 			slot->offset = offset;
-			slot->len = end - offset < ns->max_transfer ? end - offset
-								    : ns->max_transfer;
+			slot->len = end - offset < ns->max_transfer ? end - offset :
+								      ns->max_transfer;
 			offset += slot->len;
 
 			/* what is read must not be what happened to be there */

@@ -21,7 +21,7 @@ int main(int argc, char **argv)
 	if (pgmap(&vaddr, NVME_IDENTIFY_DATA_SIZE) < 0)
 		die("out of memory");
 
-	cmd.identify = (struct nvme_cmd_identify) {
+	cmd.identify = (struct nvme_cmd_identify){
 		.opcode = nvme_admin_identify,
 		.cns = NVME_IDENTIFY_CNS_CTRL,
 	};

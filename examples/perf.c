@@ -266,8 +266,9 @@ int main(int argc, char **argv)
 		  .max = UINT64_MAX },
 		{},
 	};
-	const char *bdf = parse_options(
-		argc, argv, "Measure how fast a namespace is read or written.", options);
+	const char *bdf = parse_options(argc, argv,
+					"Measure how fast a namespace is read or written.",
+					options);
 
 	p.random = seed;
 	prepare(&p, bdf, (uint32_t)nsid);

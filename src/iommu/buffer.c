@@ -132,7 +132,8 @@ void *iommu_alloc_same_iova(struct iommu_ctx *ctx, size_t len)
 	}
 
 	if (!vaddr)
-		(void)vfn_fail(ENOMEM, "%s: no %zu bytes are free at the same place in both address spaces",
+		(void)vfn_fail(ENOMEM,
+			       "%s: no %zu bytes are free at the same place in both address spaces",
 			       ctx->name, size);
 
 	return vaddr;

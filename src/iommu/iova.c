@@ -75,8 +75,8 @@ static int add_range(struct iommu_ctx *ctx, const struct iommu_iova_range *range
 }
 
 /* Cut [start, start + len) out of a free extent, whose rest stays free. */
-static struct iommu_extent *carve(struct iommu_ctx *ctx, struct iommu_extent *ext,
-				  uint64_t start, uint64_t len)
+static struct iommu_extent *carve(struct iommu_ctx *ctx, struct iommu_extent *ext, uint64_t start,
+				  uint64_t len)
 {
 	uint64_t end = start + len, ext_end = ext->start + ext->len;
 	struct iommu_extent *before = NULL, *after = NULL;

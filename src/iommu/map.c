@@ -56,9 +56,10 @@ static int check_pages(struct iommu_ctx *ctx, const struct request *req)
 	uint64_t page = __VFN_PAGESIZE - 1, addr = (uintptr_t)req->vaddr;
 
 	if ((addr | req->len) & page)
-		return vfn_fail(EINVAL,
-				"%s: cannot map %zu bytes at %p: address and length must be multiples of %zu",
-				ctx->name, req->len, req->vaddr, __VFN_PAGESIZE);
+		return vfn_fail(
+			EINVAL,
+			"%s: cannot map %zu bytes at %p: address and length must be multiples of %zu",
+			ctx->name, req->len, req->vaddr, __VFN_PAGESIZE);
 
 	if ((req->flags & IOMMU_MAP_FIXED_IOVA) &&
 	    ((req->iova & page) || req->iova + req->len < req->iova))
@@ -120,9 +121,10 @@ static int map_again(struct iommu_ctx *ctx, struct request *req)
 	return 0;
 
 conflict:
-	return vfn_fail(EEXIST,
-			"%s: part of %zu bytes at %p is mapped already, or mapped differently: unmap it first",
-			ctx->name, req->len, req->vaddr);
+	return vfn_fail(
+		EEXIST,
+		"%s: part of %zu bytes at %p is mapped already, or mapped differently: unmap it first",
+		ctx->name, req->len, req->vaddr);
 }
 
 static struct iommu_extent *place(struct iommu_ctx *ctx, const struct request *req)
@@ -244,9 +246,10 @@ int iommu_map_vaddr_align(struct iommu_ctx *ctx, void *vaddr, size_t len, size_t
 	};
 
 	if (align < __VFN_PAGESIZE || (align & (align - 1)) || (flags & IOMMU_MAP_FIXED_IOVA))
-		return vfn_fail(EINVAL,
-				"map: alignment %zu must be a power of two of at least %zu, and not with a fixed address",
-				align, __VFN_PAGESIZE);
+		return vfn_fail(
+			EINVAL,
+			"map: alignment %zu must be a power of two of at least %zu, and not with a fixed address",
+			align, __VFN_PAGESIZE);
 
 	if (map(ctx, &req))
 		return -1;

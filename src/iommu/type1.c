@@ -96,15 +96,16 @@ static int explain_open_group(const char *bdf, const char *path)
 		(void)snprintf(noiommu, sizeof(noiommu), "/dev/vfio/noiommu-%s",
 			       strrchr(path, '/') + 1);
 		if (!os_access(noiommu, F_OK))
-			return vfn_fail(ENOTSUP,
-					"%s has no IOMMU, only no-IOMMU mode, which does not isolate it: turn the IOMMU on (intel_iommu=on)",
-					bdf);
+			return vfn_fail(
+				ENOTSUP,
+				"%s has no IOMMU, only no-IOMMU mode, which does not isolate it: turn the IOMMU on (intel_iommu=on)",
+				bdf);
 
 		return vfn_fail(ENODEV, "%s is not bound to vfio-pci: run vfntool bind %s", bdf,
 				bdf);
 	case EBUSY:
-		return vfn_fail(err, "%s: %s is in use by another process: stop that one first", bdf,
-				path);
+		return vfn_fail(err, "%s: %s is in use by another process: stop that one first",
+				bdf, path);
 	case EACCES:
 	case EPERM:
 		return vfn_fail(EACCES, "%s: no permission to open %s: be root or change its mode",
@@ -141,9 +142,10 @@ static int explain_not_viable(const char *bdf, const char *path)
 
 	(void)vfn_pci_group_members(bdf, add_member, &members);
 
-	return vfn_fail(EPERM,
-			"%s: other devices of %s have kernel drivers: %s; run vfntool bind or unbind on them",
-			bdf, path, members.len ? members.text : "unknown ones");
+	return vfn_fail(
+		EPERM,
+		"%s: other devices of %s have kernel drivers: %s; run vfntool bind or unbind on them",
+		bdf, path, members.len ? members.text : "unknown ones");
 }
 
 /* ---- the container ---- */
@@ -172,7 +174,8 @@ static int open_container(const char *bdf)
 			return vfn_fail(errno, "%s: cannot ask VFIO for its IOMMUs: %s", bdf,
 					strerror(errno));
 		return vfn_fail(ENOTSUP,
-				"%s: the kernel has no type1v2 IOMMU: modprobe vfio_iommu_type1", bdf);
+				"%s: the kernel has no type1v2 IOMMU: modprobe vfio_iommu_type1",
+				bdf);
 	}
 
 	return fd;
@@ -463,9 +466,10 @@ static char *group_path(const char *bdf)
 	char *path = pci_get_iommu_group(bdf);
 
 	if (!path && errno == ENODEV)
-		(void)vfn_fail(ENODEV,
-			       "%s has no IOMMU group: turn the IOMMU on in firmware and kernel (intel_iommu=on)",
-			       bdf);
+		(void)vfn_fail(
+			ENODEV,
+			"%s has no IOMMU group: turn the IOMMU on in firmware and kernel (intel_iommu=on)",
+			bdf);
 
 	return path;
 }
@@ -540,12 +544,15 @@ static int type1_map(struct iommu_ctx *ctx, const struct iommu_extent *ext)
 	err = errno;
 	switch (err) {
 	case ENOSPC:
-		return vfn_fail(ENOMEM,
-				"%s: the kernel's limit of mappings is reached: map fewer, larger pieces or raise dma_entry_limit of vfio_iommu_type1",
-				ctx->name);
+		return vfn_fail(
+			ENOMEM,
+			"%s: the kernel's limit of mappings is reached: map fewer, larger pieces or raise dma_entry_limit of vfio_iommu_type1",
+			ctx->name);
 	case ENOMEM:
-		return vfn_fail(err, "%s: cannot pin %llu bytes: raise the limit on locked memory (ulimit -l)",
-				ctx->name, (unsigned long long)ext->len);
+		return vfn_fail(
+			err,
+			"%s: cannot pin %llu bytes: raise the limit on locked memory (ulimit -l)",
+			ctx->name, (unsigned long long)ext->len);
 	case EFAULT:
 		return vfn_fail(err, "%s: %llu bytes at %p are not memory that a device may %s",
 				ctx->name, (unsigned long long)ext->len, ext->vaddr,

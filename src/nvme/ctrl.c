@@ -293,8 +293,10 @@ int nvme_ctrl_init(struct nvme_ctrl *ctrl, const char *bdf, const struct nvme_ct
 	struct iommu_ctx *preset = ctrl->pci.bdf ? NULL : ctrl->pci.dev.ctx;
 
 	if (!valid_count(wanted.nsqr) || !valid_count(wanted.ncqr))
-		return vfn_fail(EINVAL, "%d submission and %d completion queues: zero-based counts go from 0 to %d",
-				wanted.nsqr, wanted.ncqr, 0xfffe);
+		return vfn_fail(
+			EINVAL,
+			"%d submission and %d completion queues: zero-based counts go from 0 to %d",
+			wanted.nsqr, wanted.ncqr, 0xfffe);
 
 	if (ctrl->pci.bdf) {
 		if (same_device(ctrl, bdf))
@@ -339,7 +341,7 @@ __static_assert(sizeof(struct id_ctrl) == IDENTIFY_SIZE);
 
 #define CNTRLTYPE_ADMIN 3
 #define OACS_DBBUF (1 << 8)
-#define SGLS_SUPPORT(sgls) ((sgls) & 3)
+#define SGLS_SUPPORT(sgls) (3 & (sgls))
 #define SGLS_DWORD_ALIGNED 2
 
 static unsigned int shutdown_ms(uint32_t rtd3e_us)

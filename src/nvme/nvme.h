@@ -21,7 +21,7 @@ enum nvme_register {
 };
 
 /* CAP */
-#define CAP_MQES(cap) ((unsigned int)((cap) & 0xffff))
+#define CAP_MQES(cap) ((unsigned int)(0xffff & (cap)))
 #define CAP_TO(cap) ((unsigned int)((cap) >> 24 & 0xff))
 #define CAP_DSTRD(cap) ((unsigned int)((cap) >> 32 & 0xf))
 #define CAP_CSS_NVM(cap) ((cap) >> 37 & 1)

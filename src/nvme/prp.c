@@ -33,15 +33,16 @@ static int put(struct prps *prps, uint64_t addr)
 
 	if (prps->slot == slots) {
 		if (prps->page + 1 == prps->npages)
-			return vfn_fail(EINVAL,
-					"%s: the data takes more PRP entries than the list's %d pages hold",
-					nvme_name(prps->ctrl), prps->npages);
+			return vfn_fail(
+				EINVAL,
+				"%s: the data takes more PRP entries than the list's %d pages hold",
+				nvme_name(prps->ctrl), prps->npages);
 
 		/* the last slot becomes the link, what it had moves on */
 		prps->page++;
 		page[slots] = page[slots - 1];
-		page[slots - 1] = cpu_to_le64(prps->list_iova +
-					      (size_t)prps->page * prps->pagesize);
+		page[slots - 1] =
+			cpu_to_le64(prps->list_iova + (size_t)prps->page * prps->pagesize);
 		page += slots;
 		prps->slot = 1;
 	}
@@ -57,7 +58,8 @@ static int add(struct prps *prps, iova_t iova, size_t len)
 	uint64_t addr = iova, end = iova + len;
 
 	if (!len || end < iova)
-		return vfn_fail(EINVAL, "%s: a piece of data of %zu bytes at 0x%llx is empty or wraps",
+		return vfn_fail(EINVAL,
+				"%s: a piece of data of %zu bytes at 0x%llx is empty or wraps",
 				nvme_name(prps->ctrl), len, (unsigned long long)iova);
 
 	if (!prps->end) {
@@ -71,10 +73,11 @@ static int add(struct prps *prps, iova_t iova, size_t len)
 		if (addr < iova)
 			addr = end;
 	} else if ((prps->end | iova) & mask) {
-		return vfn_fail(EINVAL,
-				"%s: PRPs cannot describe a piece of data that ends at 0x%llx with one at 0x%llx behind it: pieces must meet on pages of %zu bytes",
-				nvme_name(prps->ctrl), (unsigned long long)prps->end,
-				(unsigned long long)iova, prps->pagesize);
+		return vfn_fail(
+			EINVAL,
+			"%s: PRPs cannot describe a piece of data that ends at 0x%llx with one at 0x%llx behind it: pieces must meet on pages of %zu bytes",
+			nvme_name(prps->ctrl), (unsigned long long)prps->end,
+			(unsigned long long)iova, prps->pagesize);
 	}
 
 	for (; addr < end; addr += prps->pagesize)
@@ -109,7 +112,8 @@ static int add_vaddr(struct prps *prps, const char *vaddr, size_t len)
 	for (; len; vaddr += run, len -= run) {
 		run = vfn_iommu_translate(ctx, vaddr, len, &iova);
 		if (!run)
-			return vfn_fail(EFAULT, "%s: data at %p is not mapped: see iommu_map_vaddr()",
+			return vfn_fail(EFAULT,
+					"%s: data at %p is not mapped: see iommu_map_vaddr()",
 					nvme_name(prps->ctrl), (const void *)vaddr);
 		if (add(prps, iova, run))
 			return -1;
@@ -133,7 +137,7 @@ static int add_iovec(struct prps *prps, const struct iovec *iov, int niov)
  */
 static void clear_dptr(union nvme_cmd *cmd)
 {
-	cmd->flags &= (uint8_t)~(NVME_CMD_FLAGS_PSDT_MASK << NVME_CMD_FLAGS_PSDT_SHIFT);
+	cmd->flags &= (uint8_t) ~(NVME_CMD_FLAGS_PSDT_MASK << NVME_CMD_FLAGS_PSDT_SHIFT);
 	cmd->dptr.prp1 = cpu_to_le64(0);
 	cmd->dptr.prp2 = cpu_to_le64(0);
 }
@@ -241,8 +245,8 @@ int nvme_rq_mapv_prp(struct nvme_ctrl *ctrl, struct nvme_rq *rq, union nvme_cmd 
 	return build(&prps, cmd, iov, niov);
 }
 
-int nvme_rq_mapv(struct nvme_ctrl *ctrl, struct nvme_rq *rq, union nvme_cmd *cmd,
-		 struct iovec *iov, int niov)
+int nvme_rq_mapv(struct nvme_ctrl *ctrl, struct nvme_rq *rq, union nvme_cmd *cmd, struct iovec *iov,
+		 int niov)
 {
 	return nvme_rq_mapv_prp(ctrl, rq, cmd, iov, niov);
 }

@@ -21,9 +21,10 @@ static int find_doorbell(struct nvme_ctrl *ctrl, int index, void **doorbell)
 	size_t offset = NVME_REG_DOORBELLS + (size_t)index * stride;
 
 	if (offset + sizeof(leint32_t) > ctrl->priv.bar_len)
-		return vfn_fail(EINVAL,
-				"%s: the doorbell of queue %d lies at 0x%zx, beyond the 0x%zx bytes of BAR 0",
-				nvme_name(ctrl), index / 2, offset, ctrl->priv.bar_len);
+		return vfn_fail(
+			EINVAL,
+			"%s: the doorbell of queue %d lies at 0x%zx, beyond the 0x%zx bytes of BAR 0",
+			nvme_name(ctrl), index / 2, offset, ctrl->priv.bar_len);
 
 	*doorbell = (char *)ctrl->regs + offset;
 
@@ -42,8 +43,8 @@ static int check_queue(struct nvme_ctrl *ctrl, int qid, int nqueues, int qsize)
 				nvme_name(ctrl), qid, nqueues - 1);
 
 	if (qsize < 2 || qsize > max)
-		return vfn_fail(EINVAL, "%s: queue size %d is not within 2 to %d",
-				nvme_name(ctrl), qsize, max);
+		return vfn_fail(EINVAL, "%s: queue size %d is not within 2 to %d", nvme_name(ctrl),
+				qsize, max);
 
 	return 0;
 }
@@ -57,9 +58,10 @@ static int get_memory(struct nvme_ctrl *ctrl, struct iommu_dmabuf *mem, size_t l
 
 	if (!given->vaddr || given->len < 0 || (size_t)given->len < len ||
 	    !ALIGNED(given->iova, __mps_to_pagesize(ctrl->config.mps)))
-		return vfn_fail(EINVAL,
-				"%s: the queue needs %zu bytes of memory that start on a page, not %zd at 0x%llx",
-				nvme_name(ctrl), len, given->len, (unsigned long long)given->iova);
+		return vfn_fail(
+			EINVAL,
+			"%s: the queue needs %zu bytes of memory that start on a page, not %zd at 0x%llx",
+			nvme_name(ctrl), len, given->len, (unsigned long long)given->iova);
 
 	*mem = *given;
 	*flags |= NVME_Q_MEM_PREALLOCATED;
@@ -161,9 +163,10 @@ int nvme_configure_sq_mem(struct nvme_ctrl *ctrl, int qid, int qsize, struct nvm
 		return vfn_fail(EEXIST, "%s: submission queue %d exists already", nvme_name(ctrl),
 				qid);
 	if (!cq || !cq->qsize || flags)
-		return vfn_fail(EINVAL,
-				"%s: submission queue %d needs a configured completion queue, and no flags",
-				nvme_name(ctrl), qid);
+		return vfn_fail(
+			EINVAL,
+			"%s: submission queue %d needs a configured completion queue, and no flags",
+			nvme_name(ctrl), qid);
 
 	if (find_doorbell(ctrl, 2 * qid, &sq.doorbell) ||
 	    get_memory(ctrl, &sq.mem, (size_t)qsize << NVME_SQES, mem, &sq.flags))
@@ -222,8 +225,8 @@ int nvme_configure_adminq_mem(struct nvme_ctrl *ctrl, unsigned long sq_flags,
 	if (sq_size > cq_size)
 		sq_size = cq_size;
 
-	if (nvme_configure_cq_mem(ctrl, NVME_AQ, cq_size,
-				  ctrl->pci.dev.irq_info.count ? 0 : -1, cq_mem))
+	if (nvme_configure_cq_mem(ctrl, NVME_AQ, cq_size, ctrl->pci.dev.irq_info.count ? 0 : -1,
+				  cq_mem))
 		return -1;
 
 	if (nvme_configure_sq_mem(ctrl, NVME_AQ, sq_size, &ctrl->cq[NVME_AQ], sq_flags, sq_mem)) {
@@ -386,8 +389,7 @@ int nvme_create_iosq(struct nvme_ctrl *ctrl, int qid, int qsize, struct nvme_cq 
 	return 0;
 }
 
-int nvme_create_ioqpair(struct nvme_ctrl *ctrl, int qid, int qsize, int vector,
-			unsigned long flags)
+int nvme_create_ioqpair(struct nvme_ctrl *ctrl, int qid, int qsize, int vector, unsigned long flags)
 {
 	if (nvme_create_iocq(ctrl, qid, qsize, vector))
 		return -1;

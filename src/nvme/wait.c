@@ -56,8 +56,7 @@ static int look(struct nvme_ctrl *ctrl)
 		return vfn_fail(ENODEV, "%s is gone: its registers read as all ones",
 				nvme_name(ctrl));
 	if (csts & CSTS_CFS)
-		return vfn_fail(ENODEV,
-				"%s has failed (CSTS.CFS): close it and bring it up again",
+		return vfn_fail(ENODEV, "%s has failed (CSTS.CFS): close it and bring it up again",
 				nvme_name(ctrl));
 	if (!(csts & CSTS_RDY))
 		return vfn_fail(ENODEV, "%s is not ready (CSTS 0x%x): it was disabled or reset",

@@ -155,8 +155,8 @@ static int take_holder(const char *name, void *arg)
 	if (!alias && errno != ENOENT)
 		return -1;
 
-	*use = alias ? vfn_sysfs_format("held by %s (%s)", name, alias)
-		     : vfn_sysfs_format("held by %s", name);
+	*use = alias ? vfn_sysfs_format("held by %s (%s)", name, alias) :
+		       vfn_sysfs_format("held by %s", name);
 
 	return *use ? 1 : -1;
 }

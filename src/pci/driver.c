@@ -125,8 +125,8 @@ static int fail_step(const char *bdf, const char *step, const char *what)
 
 static int change_override(const char *bdf, const char *override, const struct vfn_pci_steps *steps)
 {
-	if (override ? announce(bdf, steps, "set driver_override to %s", override)
-		     : announce(bdf, steps, "clear driver_override"))
+	if (override ? announce(bdf, steps, "set driver_override to %s", override) :
+		       announce(bdf, steps, "clear driver_override"))
 		return -1;
 
 	if (!is_dry(steps) && write_override(bdf, override))
@@ -273,7 +273,7 @@ static int change_recorded(const char *bdf, const struct binding *now, const cha
 		return -1;
 
 	if (existed && equal(old.bound, now->driver)) {
-		first = (struct binding) { old.driver, old.driver_override };
+		first = (struct binding){ old.driver, old.driver_override };
 		keep = &first;
 	}
 

@@ -13,7 +13,11 @@
 void vfn_set_error(int err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* The same, with the -1 to return; as a macro, so that analysers see the value. */
-#define vfn_fail(...) ({ vfn_set_error(__VA_ARGS__); -1; })
+#define vfn_fail(...) \
+	({ \
+		vfn_set_error(__VA_ARGS__); \
+		-1; \
+	})
 
 /* os_zalloc() that reports its failure with vfn_fail(). */
 void *vfn_zalloc(size_t size);

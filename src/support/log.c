@@ -56,8 +56,7 @@ static void emit(int level, const char *text)
 		return;
 	}
 
-	fprintf(stderr, "libvfn: %s: %s\n", level >= 0 && level < 3 ? names[level] : "debug",
-		text);
+	fprintf(stderr, "libvfn: %s: %s\n", level >= 0 && level < 3 ? names[level] : "debug", text);
 }
 
 void vfn_log(int level, const char *fmt, ...)

@@ -28,7 +28,7 @@ uint64_t get_ticks_freq_arch(void)
 #else
 	uint64_t v;
 
-	__asm__ __volatile__("mrs %0, cntfrq_el0" : "=r" (v));
+	__asm__ __volatile__("mrs %0, cntfrq_el0" : "=r"(v));
 
 	return v;
 #endif

@@ -66,8 +66,9 @@ static int check_vectors(struct vfio_device *dev, int start, int count)
 {
 	if (start < 0 || count < 1 || (unsigned int)start >= dev->irq_info.count ||
 	    (unsigned int)count > dev->irq_info.count - (unsigned int)start)
-		return vfn_fail(EINVAL, "%d interrupt vectors from %d are not among the device's %u",
-				count, start, dev->irq_info.count);
+		return vfn_fail(EINVAL,
+				"%d interrupt vectors from %d are not among the device's %u", count,
+				start, dev->irq_info.count);
 
 	return 0;
 }
@@ -85,9 +86,10 @@ static int allocate(struct vfio_device *dev, unsigned int count)
 	if (dev->irqs_enabled && !(dev->irq_info.flags & VFIO_IRQ_INFO_NORESIZE))
 		return 0;
 	if (dev->irqs_enabled)
-		return vfn_fail(ENOSPC,
-				"the kernel cannot add interrupt vectors to the %u in use: disable them first",
-				dev->irqs_enabled);
+		return vfn_fail(
+			ENOSPC,
+			"the kernel cannot add interrupt vectors to the %u in use: disable them first",
+			dev->irqs_enabled);
 
 	for (unsigned int i = 0; i < 2; i++) {
 		if (!route(dev, NULL, 0, want[i])) {
@@ -99,7 +101,7 @@ static int allocate(struct vfio_device *dev, unsigned int count)
 	return -1;
 }
 
-int (vfio_set_irq)(struct vfio_device *dev, int *eventfds, int start, int count)
+int(vfio_set_irq)(struct vfio_device *dev, int *eventfds, int start, int count)
 {
 	unsigned int end;
 
@@ -122,7 +124,7 @@ int (vfio_set_irq)(struct vfio_device *dev, int *eventfds, int start, int count)
 	return 0;
 }
 
-int (vfio_disable_irq)(struct vfio_device *dev, int start, int count)
+int(vfio_disable_irq)(struct vfio_device *dev, int start, int count)
 {
 	unsigned int end;
 

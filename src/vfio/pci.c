@@ -26,9 +26,8 @@ static ssize_t check_config(struct vfio_pci_device *pci, size_t len, off_t offse
 		return vfn_fail(ENODEV, "the device is closed");
 
 	if (offset < 0 || (uint64_t)offset > size || len > size - (uint64_t)offset)
-		return vfn_fail(EINVAL,
-				"%s: %zu bytes at %lld are outside of configuration space", pci->bdf,
-				len, (long long)offset);
+		return vfn_fail(EINVAL, "%s: %zu bytes at %lld are outside of configuration space",
+				pci->bdf, len, (long long)offset);
 
 	return 0;
 }
@@ -38,8 +37,7 @@ ssize_t vfn_vfio_pci_pread(struct vfio_pci_device *pci, void *buf, size_t len, o
 	if (check_config(pci, len, offset))
 		return -1;
 
-	return os_pread(pci->dev.fd, buf, len,
-			pci->config_region_info.offset + (uint64_t)offset);
+	return os_pread(pci->dev.fd, buf, len, pci->config_region_info.offset + (uint64_t)offset);
 }
 
 ssize_t vfn_vfio_pci_pwrite(struct vfio_pci_device *pci, const void *buf, size_t len, off_t offset)
@@ -47,8 +45,7 @@ ssize_t vfn_vfio_pci_pwrite(struct vfio_pci_device *pci, const void *buf, size_t
 	if (check_config(pci, len, offset))
 		return -1;
 
-	return os_pwrite(pci->dev.fd, buf, len,
-			 pci->config_region_info.offset + (uint64_t)offset);
+	return os_pwrite(pci->dev.fd, buf, len, pci->config_region_info.offset + (uint64_t)offset);
 }
 
 static int config_failed(struct vfio_pci_device *pci, ssize_t ret)
@@ -140,8 +137,7 @@ int vfio_pci_open(struct vfio_pci_device *pci, const char *bdf)
 	if (pci->bdf)
 		return vfn_fail(EALREADY, "%s is open already", pci->bdf);
 
-	if (vfn_pci_check_bdf(bdf, name) ||
-	    pci_device_info_get_ull(name, "class", &pci->classcode))
+	if (vfn_pci_check_bdf(bdf, name) || pci_device_info_get_ull(name, "class", &pci->classcode))
 		return -1;
 
 	pci->bdf = vfn_zalloc(sizeof(name));

@@ -180,7 +180,7 @@ void emu_calls_clear(void);
  *
  * The arguments are strings.
  */
-#define emu_assert_order(...) emu_assert_order_of((const char *const[]) { __VA_ARGS__, NULL })
+#define emu_assert_order(...) emu_assert_order_of((const char *const[]){ __VA_ARGS__, NULL })
 void emu_assert_order_of(const char *const *texts);
 
 /**

@@ -43,7 +43,7 @@ unsigned int emu_nvme_fault(struct emu_nvme *n, const struct emu_fault *fault)
 		return 0;
 	}
 	mf = &n->faults[n->nfaults];
-	*mf = (struct model_fault) { .f = *fault };
+	*mf = (struct model_fault){ .f = *fault };
 	if (!mf->f.nth)
 		mf->f.nth = 1;
 	if (!mf->f.count)

@@ -8,8 +8,8 @@
 #include <sys/mman.h>
 
 #ifndef MADV_POPULATE_READ
- #define MADV_POPULATE_READ 22
- #define MADV_POPULATE_WRITE 23
+#define MADV_POPULATE_READ 22
+#define MADV_POPULATE_WRITE 23
 #endif
 
 /* Larger memory is only tried at its ends. */
@@ -23,7 +23,7 @@ static uint32_t grown;
 
 void iommu_init(void)
 {
-	opts = (struct emu_iommu_opts) {
+	opts = (struct emu_iommu_opts){
 		.ranges = { { 0, 0xfedfffff }, { 0xfef00000, (1ULL << 39) - 1 } },
 		.nranges = 2,
 		.dma_entry_limit = 65535,
@@ -204,7 +204,7 @@ static void insert(struct container *c, size_t at, const struct vfio_iommu_type1
 		c->maps = emu_resize(c->maps, c->room * sizeof(*c->maps));
 	}
 	memmove(&c->maps[at + 1], &c->maps[at], (c->nmaps - at) * sizeof(*c->maps));
-	c->maps[at] = (struct dma_map) {
+	c->maps[at] = (struct dma_map){
 		.iova = map->iova,
 		.size = map->size,
 		.vaddr = (char *)(uintptr_t)map->vaddr,

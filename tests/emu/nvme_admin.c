@@ -73,7 +73,7 @@ static uint16_t create_cq(struct emu_nvme *n, struct cmd *cmd)
 	if (!nvme_check_queue(n, cmd->prp1, entries, true, "cq"))
 		return SC_DATA_TRANSFER;
 
-	n->cq[qid] = (struct model_cq) {
+	n->cq[qid] = (struct model_cq){
 		.live = true,
 		.ien = ien,
 		.phase = true,
@@ -105,7 +105,7 @@ static uint16_t create_sq(struct emu_nvme *n, struct cmd *cmd)
 	if (!nvme_check_queue(n, cmd->prp1, entries, false, "sq"))
 		return SC_DATA_TRANSFER;
 
-	n->sq[qid] = (struct model_sq) {
+	n->sq[qid] = (struct model_sq){
 		.live = true,
 		.size = entries,
 		.base = cmd->prp1,
@@ -374,7 +374,7 @@ void emu_nvme_raise_aen(struct emu_nvme *n, uint8_t type, uint8_t info, uint8_t 
 	emu_autolock();
 	if (!aen_enabled(n, type & 7, info) || n->naens == NVME_MAX_AENS)
 		return;
-	n->aens[n->naens++] = (struct model_aen) { type & 7, info, lid };
+	n->aens[n->naens++] = (struct model_aen){ type & 7, info, lid };
 	if (!emu_threaded)
 		nvme_tick(n);
 }

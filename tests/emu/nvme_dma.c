@@ -88,7 +88,7 @@ static bool add_seg(struct walk *w, uint64_t iova)
 	if (!reachable(w, iova, len))
 		return false;
 	cmd->segs = emu_resize(cmd->segs, (cmd->nsegs + 1) * sizeof(*cmd->segs));
-	cmd->segs[cmd->nsegs++] = (struct seg) { iova, len };
+	cmd->segs[cmd->nsegs++] = (struct seg){ iova, len };
 	w->left -= len;
 
 	return true;

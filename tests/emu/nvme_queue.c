@@ -5,11 +5,11 @@
 #include <stdlib.h>
 
 #if defined(__SANITIZE_THREAD__)
- #define EMU_TSAN 1
+#define EMU_TSAN 1
 #elif defined(__has_feature)
- #if __has_feature(thread_sanitizer)
-  #define EMU_TSAN 1
- #endif
+#if __has_feature(thread_sanitizer)
+#define EMU_TSAN 1
+#endif
 #endif
 #ifdef EMU_TSAN
 void __tsan_release(void *addr);

@@ -72,12 +72,12 @@ static bool config_valid(struct emu_nvme *n)
 
 static void start_adminq(struct emu_nvme *n)
 {
-	n->sq[0] = (struct model_sq) {
+	n->sq[0] = (struct model_sq){
 		.live = true,
 		.size = (n->aqa & 0xfff) + 1,
 		.base = n->asq,
 	};
-	n->cq[0] = (struct model_cq) {
+	n->cq[0] = (struct model_cq){
 		.live = true,
 		.size = (n->aqa >> 16 & 0xfff) + 1,
 		.base = n->acq,

@@ -264,7 +264,7 @@ void raw_delete(struct raw *r, unsigned int qid)
 
 struct raw_cmd raw_identify(uint8_t cns, uint32_t nsid)
 {
-	return (struct raw_cmd) { {
+	return (struct raw_cmd){ {
 		[0] = 0x06,
 		[1] = nsid,
 		[6] = RAW_BUF_IOVA,
@@ -275,7 +275,7 @@ struct raw_cmd raw_identify(uint8_t cns, uint32_t nsid)
 struct raw_cmd raw_rw(uint8_t opcode, uint16_t cid, uint64_t slba, uint16_t blocks, uint64_t prp1,
 		      uint64_t prp2)
 {
-	return (struct raw_cmd) { {
+	return (struct raw_cmd){ {
 		[0] = opcode | (uint32_t)cid << 16,
 		[1] = 1,
 		[6] = prp1,

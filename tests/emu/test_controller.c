@@ -369,7 +369,7 @@ static void found_enabled_can_be_reset(void **state)
 
 static struct raw_cmd dbbuf_config(void)
 {
-	return (struct raw_cmd) { {
+	return (struct raw_cmd){ {
 		[0] = 0x7c,
 		[6] = RAW_BUF_IOVA,
 		[8] = RAW_BUF_IOVA + 4096,

@@ -19,10 +19,10 @@ static int new_eventfd(void)
 }
 
 #define assert_einval(expr) \
- do { \
-  assert_int_equal(expr, -1); \
-  assert_int_equal(errno, EINVAL); \
- } while (0)
+	do { \
+		assert_int_equal(expr, -1); \
+		assert_int_equal(errno, EINVAL); \
+	} while (0)
 
 static void set_irqs_rejects_nonsense(void **state)
 {

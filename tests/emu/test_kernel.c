@@ -5,11 +5,11 @@
 #define PAGE 4096UL
 #define RW (VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE)
 #define assert_fails(expr, err) \
- do { \
-  errno = 0; \
-  assert_int_equal((expr), -1); \
-  assert_int_equal(errno, err); \
- } while (0)
+	do { \
+		errno = 0; \
+		assert_int_equal((expr), -1); \
+		assert_int_equal(errno, err); \
+	} while (0)
 
 static int set_container(int group, int container)
 {

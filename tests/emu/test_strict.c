@@ -3,11 +3,11 @@
 #include "raw.h"
 
 #define ONCE(text) \
- do { \
-  assert_int_equal(emu_violations(), 1); \
-  emu_expect_violation(text); \
-  assert_int_equal(emu_violations(), 0); \
- } while (0)
+	do { \
+		assert_int_equal(emu_violations(), 1); \
+		emu_expect_violation(text); \
+		assert_int_equal(emu_violations(), 0); \
+	} while (0)
 
 #define UNMAPPED 0x7000000000ULL
 #define CQ_FREE (RAW_IOVA + 0x6000)

@@ -78,7 +78,7 @@ static void queues_are_independent_of_each_other(void **state)
 	start_threaded(&r, NULL);
 	for (unsigned int i = 0; i < 3; i++) {
 		add_queue(&r, i + 1);
-		w[i] = (struct worker) { .r = &r, .qid = i + 1 };
+		w[i] = (struct worker){ .r = &r, .qid = i + 1 };
 	}
 	for (unsigned int i = 0; i < 3; i++)
 		pthread_create(&w[i].thread, NULL, work, &w[i]);

@@ -127,7 +127,7 @@ static void make_getopt(struct option longs[NR_OPTIONS + 1], char *shorts)
 {
 	*shorts++ = ':';
 	for (size_t o = 0; o < NR_OPTIONS; o++) {
-		longs[o] = (struct option) {
+		longs[o] = (struct option){
 			.name = options[o].name,
 			.has_arg = options[o].arg ? required_argument : no_argument,
 			.val = options[o].letter,
@@ -136,7 +136,7 @@ static void make_getopt(struct option longs[NR_OPTIONS + 1], char *shorts)
 		if (options[o].arg)
 			*shorts++ = ':';
 	}
-	longs[NR_OPTIONS] = (struct option) {};
+	longs[NR_OPTIONS] = (struct option){};
 	*shorts = '\0';
 }
 

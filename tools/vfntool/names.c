@@ -11,8 +11,7 @@
 
 static struct pci_access *database;
 
-__attribute__((noreturn))
-static void fail(char *fmt, ...)
+__attribute__((noreturn)) static void fail(char *fmt, ...)
 {
 	complain("the database of PCI names is damaged");
 	exit(EXIT_FAILURE);
@@ -62,8 +61,7 @@ char *class_name(uint32_t classcode)
 	char buf[256];
 
 	return copy_name(pci_lookup_name(names(), buf, sizeof(buf),
-					 PCI_LOOKUP_CLASS | PCI_LOOKUP_NO_NUMBERS,
-					 classcode >> 8));
+					 PCI_LOOKUP_CLASS | PCI_LOOKUP_NO_NUMBERS, classcode >> 8));
 }
 
 void names_done(void)

@@ -10,9 +10,9 @@
 
 /* Where the system has the kernel's definition of struct iommu_iova_range, it stands. */
 #ifdef __has_include
-# if __has_include(<linux/iommufd.h>)
-#  include <linux/iommufd.h>
-# endif
+#if __has_include(<linux/iommufd.h>)
+#include <linux/iommufd.h>
+#endif
 #endif
 
 #include <vfn/iommu/context.h>

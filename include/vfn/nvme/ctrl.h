@@ -31,7 +31,9 @@ struct nvme_ctrl_opts {
 };
 
 static const struct nvme_ctrl_opts nvme_ctrl_opts_default __attribute__((unused)) = {
-	63, 63, 0,
+	63,
+	63,
+	0,
 };
 
 /**

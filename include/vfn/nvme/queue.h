@@ -226,8 +226,8 @@ VFN_INLINE struct nvme_cqe *nvme_cq_head(struct nvme_cq *cq)
 
 VFN_INLINE bool __vfn_nvme_cqe_is_new(struct nvme_cqe *cqe, int phase)
 {
-	uint16_t sfp = LE16_TO_CPU((leint16_t __force)
-				   __atomic_load_n((uint16_t *)&cqe->sfp, __ATOMIC_ACQUIRE));
+	uint16_t sfp = LE16_TO_CPU(
+		(leint16_t __force)__atomic_load_n((uint16_t *)&cqe->sfp, __ATOMIC_ACQUIRE));
 
 	if ((sfp & 1) == phase)
 		return false;

@@ -284,8 +284,8 @@ VFN_INLINE void nvme_rq_exec(struct nvme_rq *rq, union nvme_cmd *cmd)
  *
  * Return: 0, or -1 with errno.
  */
-int nvme_rq_map_prp(struct nvme_ctrl *ctrl, struct nvme_rq *rq, union nvme_cmd *cmd,
-		    iova_t iova, size_t len);
+int nvme_rq_map_prp(struct nvme_ctrl *ctrl, struct nvme_rq *rq, union nvme_cmd *cmd, iova_t iova,
+		    size_t len);
 
 /**
  * nvme_rq_mapv_prp - describe pieces of mapped memory by PRPs
@@ -323,8 +323,8 @@ int nvme_rq_mapv_iova_prp(struct nvme_ctrl *ctrl, struct nvme_rq *rq, union nvme
  *
  * Return: 0, or -1 with errno.
  */
-int nvme_rq_mapv(struct nvme_ctrl *ctrl, struct nvme_rq *rq, union nvme_cmd *cmd,
-		 struct iovec *iov, int niov);
+int nvme_rq_mapv(struct nvme_ctrl *ctrl, struct nvme_rq *rq, union nvme_cmd *cmd, struct iovec *iov,
+		 int niov);
 
 /**
  * nvme_rq_spin - wait for the queue's next completion, expecting this request's

@@ -212,7 +212,7 @@ struct nvme_cqe {
 };
 
 /* Fields of dword 0 of an asynchronous event's completion, in host order (section 5.2.1). */
-#define NVME_AEN_TYPE(dw0) ((dw0) & 0x7)
+#define NVME_AEN_TYPE(dw0) ((dw0)&0x7)
 #define NVME_AEN_INFO(dw0) (((dw0) >> 8) & 0xff)
 #define NVME_AEN_LID(dw0) (((dw0) >> 16) & 0xff)
 

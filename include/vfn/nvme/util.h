@@ -130,8 +130,8 @@ int nvme_admin(struct nvme_ctrl *ctrl, union nvme_cmd *sqe, void *buf, size_t le
  *
  * Return: 0, or -1 with errno.
  */
-int nvme_map_prp(struct nvme_ctrl *ctrl, leint64_t *prplists, int nprplists,
-		 union nvme_cmd *cmd, iova_t iova, size_t len);
+int nvme_map_prp(struct nvme_ctrl *ctrl, leint64_t *prplists, int nprplists, union nvme_cmd *cmd,
+		 iova_t iova, size_t len);
 
 /**
  * nvme_mapv_prp - describe pieces of mapped memory by PRPs
@@ -144,8 +144,8 @@ int nvme_map_prp(struct nvme_ctrl *ctrl, leint64_t *prplists, int nprplists,
  *
  * Return: 0, or -1 with errno.
  */
-int nvme_mapv_prp(struct nvme_ctrl *ctrl, leint64_t *prplists, int nprplists,
-		  union nvme_cmd *cmd, struct iovec *iov, int niov);
+int nvme_mapv_prp(struct nvme_ctrl *ctrl, leint64_t *prplists, int nprplists, union nvme_cmd *cmd,
+		  struct iovec *iov, int niov);
 
 /**
  * nvme_mapv_iova_prp - describe pieces of I/O virtual memory by PRPs

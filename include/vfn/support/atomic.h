@@ -16,7 +16,7 @@
  * was found in expected, which must be an lvalue, and return false.
  */
 #define atomic_cmpxchg(ptr, expected, desired) \
-	__atomic_compare_exchange_n(ptr, &(expected), desired, 0, \
-				    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)
+	__atomic_compare_exchange_n(ptr, &(expected), desired, 0, __ATOMIC_SEQ_CST, \
+				    __ATOMIC_SEQ_CST)
 
 #endif /* VFN_SUPPORT_ATOMIC_H */

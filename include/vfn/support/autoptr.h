@@ -12,7 +12,7 @@
 /* Declare how a pointer to t is released; NULL is never passed to cleanup. */
 #define DEFINE_AUTOPTR(t, cleanup) \
 	typedef t *__autoptr_name(t); \
-	static inline __attribute__((unused)) void __autoptr_cleanup(t)(t **p) \
+	static inline __attribute__((unused)) void __autoptr_cleanup(t)(t * *p) \
 	{ \
 		if (*p) \
 			(cleanup)(*p); \
@@ -21,7 +21,7 @@
 
 /* The same for a struct that lives on the stack; cleanup takes its address. */
 #define DEFINE_AUTOVAR_STRUCT(t, cleanup) \
-	static inline __attribute__((unused)) void __autovar_cleanup(t)(struct t *p) \
+	static inline __attribute__((unused)) void __autovar_cleanup(t)(struct t * p) \
 	{ \
 		(cleanup)(p); \
 	}

@@ -4,7 +4,7 @@
 #define VFN_SUPPORT_BARRIER_H
 
 #ifndef barrier
-# define barrier() __asm__ __volatile__("" ::: "memory")
+#define barrier() __asm__ __volatile__("" ::: "memory")
 #endif
 
 /*
@@ -14,39 +14,39 @@
  * uncached register store does not pass them, they just hold the compiler.
  */
 #if defined(__x86_64__)
-# ifndef rmb
-#  define rmb() __asm__ __volatile__("lfence" ::: "memory")
-# endif
-# ifndef wmb
-#  define wmb() __asm__ __volatile__("sfence" ::: "memory")
-# endif
-# ifndef mb
-#  define mb() __asm__ __volatile__("mfence" ::: "memory")
-# endif
-# ifndef dma_rmb
-#  define dma_rmb() __asm__ __volatile__("" ::: "memory")
-# endif
-# ifndef dma_wmb
-#  define dma_wmb() __asm__ __volatile__("" ::: "memory")
-# endif
+#ifndef rmb
+#define rmb() __asm__ __volatile__("lfence" ::: "memory")
+#endif
+#ifndef wmb
+#define wmb() __asm__ __volatile__("sfence" ::: "memory")
+#endif
+#ifndef mb
+#define mb() __asm__ __volatile__("mfence" ::: "memory")
+#endif
+#ifndef dma_rmb
+#define dma_rmb() __asm__ __volatile__("" ::: "memory")
+#endif
+#ifndef dma_wmb
+#define dma_wmb() __asm__ __volatile__("" ::: "memory")
+#endif
 #elif defined(__aarch64__)
-# ifndef rmb
-#  define rmb() __asm__ __volatile__("dsb ld" ::: "memory")
-# endif
-# ifndef wmb
-#  define wmb() __asm__ __volatile__("dsb st" ::: "memory")
-# endif
-# ifndef mb
-#  define mb() __asm__ __volatile__("dsb sy" ::: "memory")
-# endif
-# ifndef dma_rmb
-#  define dma_rmb() __asm__ __volatile__("dmb oshld" ::: "memory")
-# endif
-# ifndef dma_wmb
-#  define dma_wmb() __asm__ __volatile__("dmb oshst" ::: "memory")
-# endif
+#ifndef rmb
+#define rmb() __asm__ __volatile__("dsb ld" ::: "memory")
+#endif
+#ifndef wmb
+#define wmb() __asm__ __volatile__("dsb st" ::: "memory")
+#endif
+#ifndef mb
+#define mb() __asm__ __volatile__("dsb sy" ::: "memory")
+#endif
+#ifndef dma_rmb
+#define dma_rmb() __asm__ __volatile__("dmb oshld" ::: "memory")
+#endif
+#ifndef dma_wmb
+#define dma_wmb() __asm__ __volatile__("dmb oshst" ::: "memory")
+#endif
 #else
-# error libvfn supports x86_64 and aarch64
+#error libvfn supports x86_64 and aarch64
 #endif
 
 #endif /* VFN_SUPPORT_BARRIER_H */

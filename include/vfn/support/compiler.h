@@ -8,11 +8,15 @@
  * exported; everything the library does not declare this way stays private.
  */
 #ifdef __cplusplus
-# define VFN_BEGIN_DECLS extern "C" { _Pragma("GCC visibility push(default)")
-# define VFN_END_DECLS _Pragma("GCC visibility pop") }
+#define VFN_BEGIN_DECLS \
+	extern "C" { \
+	_Pragma("GCC visibility push(default)")
+#define VFN_END_DECLS \
+	_Pragma("GCC visibility pop") \
+	}
 #else
-# define VFN_BEGIN_DECLS _Pragma("GCC visibility push(default)")
-# define VFN_END_DECLS _Pragma("GCC visibility pop")
+#define VFN_BEGIN_DECLS _Pragma("GCC visibility push(default)")
+#define VFN_END_DECLS _Pragma("GCC visibility pop")
 #endif
 
 /*
@@ -21,37 +25,37 @@
  * callers that cannot include C headers find a symbol to link.
  */
 #ifndef VFN_INLINE
-# define VFN_INLINE static inline __attribute__((unused))
+#define VFN_INLINE static inline __attribute__((unused))
 #endif
 
 #ifdef __CHECKER__
-# define __bitwise __attribute__((bitwise))
-# ifndef __force
-#  define __force __attribute__((force))
-# endif
-# define __vfn_nocast __attribute__((nocast))
+#define __bitwise __attribute__((bitwise))
+#ifndef __force
+#define __force __attribute__((force))
+#endif
+#define __vfn_nocast __attribute__((nocast))
 #else
-# ifndef __bitwise
-#  define __bitwise
-# endif
-# ifndef __force
-#  define __force
-# endif
-# define __vfn_nocast
+#ifndef __bitwise
+#define __bitwise
+#endif
+#ifndef __force
+#define __force
+#endif
+#define __vfn_nocast
 #endif
 
 #ifndef __glue
-# define __glue(x, y) x ## y
+#define __glue(x, y) x##y
 #endif
 #ifndef glue
-# define glue(x, y) __glue(x, y)
+#define glue(x, y) __glue(x, y)
 #endif
 
 #ifndef likely
-# define likely(x) __builtin_expect(!!(x), 1)
+#define likely(x) __builtin_expect(!!(x), 1)
 #endif
 #ifndef unlikely
-# define unlikely(x) __builtin_expect(!!(x), 0)
+#define unlikely(x) __builtin_expect(!!(x), 0)
 #endif
 
 /* Access a variable exactly once; the compiler neither repeats nor drops it. */
@@ -61,22 +65,22 @@
 #define __STORE_PTR(type, p, val) (*(volatile type *)(p) = (val))
 
 #ifndef LOAD
-# define LOAD(v) __LOAD(__typeof__(v), v)
+#define LOAD(v) __LOAD(__typeof__(v), v)
 #endif
 #ifndef LOAD_PTR
-# define LOAD_PTR(p) __LOAD_PTR(__typeof__(*(p)), p)
+#define LOAD_PTR(p) __LOAD_PTR(__typeof__(*(p)), p)
 #endif
 #ifndef STORE
-# define STORE(v, val) __STORE(__typeof__(v), v, val)
+#define STORE(v, val) __STORE(__typeof__(v), v, val)
 #endif
 #ifndef STORE_PTR
-# define STORE_PTR(p, val) __STORE_PTR(__typeof__(*(p)), p, val)
+#define STORE_PTR(p, val) __STORE_PTR(__typeof__(*(p)), p, val)
 #endif
 
 #ifdef __cplusplus
-# define __static_assert(x) static_assert(x, #x)
+#define __static_assert(x) static_assert(x, #x)
 #else
-# define __static_assert(x) _Static_assert(x, #x)
+#define __static_assert(x) _Static_assert(x, #x)
 #endif
 
 #endif /* VFN_SUPPORT_COMPILER_H */

@@ -16,11 +16,11 @@ typedef uint32_t __bitwise beint32_t;
 typedef uint64_t __bitwise beint64_t;
 
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-# define __vfn_le(bits, v) ((uint##bits##_t)(v))
-# define __vfn_be(bits, v) ((uint##bits##_t)__builtin_bswap##bits(v))
+#define __vfn_le(bits, v) ((uint##bits##_t)(v))
+#define __vfn_be(bits, v) ((uint##bits##_t)__builtin_bswap##bits(v))
 #else
-# define __vfn_le(bits, v) ((uint##bits##_t)__builtin_bswap##bits(v))
-# define __vfn_be(bits, v) ((uint##bits##_t)(v))
+#define __vfn_le(bits, v) ((uint##bits##_t)__builtin_bswap##bits(v))
+#define __vfn_be(bits, v) ((uint##bits##_t)(v))
 #endif
 
 /* Constant expressions, for initialisers. */

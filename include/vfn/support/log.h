@@ -107,32 +107,32 @@ VFN_INLINE void logv_set(int v)
 	} while (0)
 
 #ifndef log_error
-# define log_error(...) __do_log(0, __VA_ARGS__)
+#define log_error(...) __do_log(0, __VA_ARGS__)
 #endif
 #ifndef log_info
-# define log_info(...) __do_log(1, __VA_ARGS__)
+#define log_info(...) __do_log(1, __VA_ARGS__)
 #endif
 #ifndef log_debug
-# define log_debug(...) __do_log(2, __VA_ARGS__)
+#define log_debug(...) __do_log(2, __VA_ARGS__)
 #endif
 
 /* For programs only, they exit; the library itself never does. */
 #ifndef log_fatal
-# define log_fatal(...) \
+#define log_fatal(...) \
 	do { \
 		vfn_log(0, __VA_ARGS__); \
 		exit(EXIT_FAILURE); \
 	} while (0)
 #endif
 #ifndef log_fatal_if
-# define log_fatal_if(cond, ...) \
+#define log_fatal_if(cond, ...) \
 	do { \
 		if (unlikely(cond)) \
 			log_fatal(__VA_ARGS__); \
 	} while (0)
 #endif
 #ifndef log_fmt
-# define log_fmt(fmt) "%s: " fmt
+#define log_fmt(fmt) "%s: " fmt
 #endif
 
 VFN_END_DECLS

@@ -144,9 +144,9 @@ VFN_INLINE void *reallocn(void *mem, unsigned int n, size_t sz)
 }
 
 #ifdef __cplusplus
-# define __vfn_cast(t, p) ((t *)(p))
+#define __vfn_cast(t, p) ((t *)(p))
 #else
-# define __vfn_cast(t, p) (p)
+#define __vfn_cast(t, p) (p)
 #endif
 
 /* An array of n t's that the caller frees; znew_t() zeroes it. */

@@ -18,11 +18,11 @@ VFN_BEGIN_DECLS
 /* Test builds: an emulated device stands behind the registers. */
 uint32_t vfn_mmio_hook_read32(void *addr);
 void vfn_mmio_hook_write32(void *addr, uint32_t val);
-# define __vfn_mmio_load32(addr) vfn_mmio_hook_read32(addr)
-# define __vfn_mmio_store32(addr, val) vfn_mmio_hook_write32(addr, val)
+#define __vfn_mmio_load32(addr) vfn_mmio_hook_read32(addr)
+#define __vfn_mmio_store32(addr, val) vfn_mmio_hook_write32(addr, val)
 #else
-# define __vfn_mmio_load32(addr) __LOAD_PTR(uint32_t, addr)
-# define __vfn_mmio_store32(addr, val) __STORE_PTR(uint32_t, addr, val)
+#define __vfn_mmio_load32(addr) __LOAD_PTR(uint32_t, addr)
+#define __vfn_mmio_store32(addr, val) __STORE_PTR(uint32_t, addr, val)
 #endif
 
 /**

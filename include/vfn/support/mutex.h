@@ -23,8 +23,9 @@ VFN_INLINE void __vfn_mutex_unlock(pthread_mutex_t **mutex)
 
 /* Lock now, unlock when the enclosing scope ends. */
 #define __autolock(mutex) \
-	__attribute__((cleanup(__vfn_mutex_unlock), unused)) \
-	pthread_mutex_t *glue(__autolock_, __LINE__) = __vfn_mutex_lock(mutex)
+	__attribute__((cleanup(__vfn_mutex_unlock), unused)) pthread_mutex_t *glue(__autolock_, \
+										   __LINE__) = \
+		__vfn_mutex_lock(mutex)
 
 VFN_END_DECLS
 

@@ -29,8 +29,8 @@ VFN_INLINE void __vfn_rwlock_unlock(pthread_rwlock_t **lock)
 }
 
 #define __vfn_autorwlock(how, lock) \
-	__attribute__((cleanup(__vfn_rwlock_unlock), unused)) \
-	pthread_rwlock_t *glue(__autorwlock_, __LINE__) = how(lock)
+	__attribute__((cleanup(__vfn_rwlock_unlock), unused)) pthread_rwlock_t * \
+	glue(__autorwlock_, __LINE__) = how(lock)
 
 /* Lock now, for reading or writing; unlock when the enclosing scope ends. */
 #define __autordlock(lock) __vfn_autorwlock(__vfn_rwlock_rdlock, lock)

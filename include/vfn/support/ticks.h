@@ -24,7 +24,7 @@ VFN_INLINE uint64_t get_ticks(void)
 #else
 	uint64_t v;
 
-	__asm__ __volatile__("mrs %0, cntvct_el0" : "=r" (v) :: "memory");
+	__asm__ __volatile__("mrs %0, cntvct_el0" : "=r"(v)::"memory");
 
 	return v;
 #endif

@@ -94,8 +94,7 @@ int vfn_vfio_unmask_irq(struct vfio_device *dev);
  * are macros, so a compound literal as argument needs parentheses around it.
  */
 #define __vfn_set_irq_3(dev, eventfds, count) (vfio_set_irq)(dev, eventfds, 0, count)
-#define __vfn_set_irq_4(dev, eventfds, start, count) \
-	(vfio_set_irq)(dev, eventfds, start, count)
+#define __vfn_set_irq_4(dev, eventfds, start, count) (vfio_set_irq)(dev, eventfds, start, count)
 #define __vfn_set_irq_pick(_1, _2, _3, _4, name, ...) name
 #define vfio_set_irq(...) \
 	__vfn_set_irq_pick(__VA_ARGS__, __vfn_set_irq_4, __vfn_set_irq_3, 0, 0)(__VA_ARGS__)
@@ -104,7 +103,8 @@ int vfn_vfio_unmask_irq(struct vfio_device *dev);
 #define __vfn_disable_irq_3(dev, start, count) (vfio_disable_irq)(dev, start, count)
 #define __vfn_disable_irq_pick(_1, _2, _3, name, ...) name
 #define vfio_disable_irq(...) \
-	__vfn_disable_irq_pick(__VA_ARGS__, __vfn_disable_irq_3, 0, __vfn_disable_irq_1, 0)(__VA_ARGS__)
+	__vfn_disable_irq_pick(__VA_ARGS__, __vfn_disable_irq_3, 0, __vfn_disable_irq_1, \
+			       0)(__VA_ARGS__)
 
 /**
  * vfio_reset - reset the device's function

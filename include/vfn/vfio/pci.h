@@ -13,7 +13,7 @@
 VFN_BEGIN_DECLS
 
 #ifndef PCI_STD_NUM_BARS
-# define PCI_STD_NUM_BARS 6
+#define PCI_STD_NUM_BARS 6
 #endif
 
 /**
@@ -113,8 +113,7 @@ int vfn_vfio_pci_set_master(struct vfio_pci_device *pci);
  * Return: address, or NULL with errno: EINVAL (no such region, or @offset
  * beyond its end), ENOTSUP (the region cannot be mapped), ENODEV (closed).
  */
-void *vfio_pci_map_bar(struct vfio_pci_device *pci, int idx, size_t len, uint64_t offset,
-		       int prot);
+void *vfio_pci_map_bar(struct vfio_pci_device *pci, int idx, size_t len, uint64_t offset, int prot);
 
 /**
  * vfio_pci_unmap_bar - undo vfio_pci_map_bar()
@@ -147,8 +146,7 @@ ssize_t vfn_vfio_pci_pread(struct vfio_pci_device *pci, void *buf, size_t len, o
  *
  * Return: bytes written, or -1 with errno: EINVAL (outside), ENODEV (closed).
  */
-ssize_t vfn_vfio_pci_pwrite(struct vfio_pci_device *pci, const void *buf, size_t len,
-			    off_t offset);
+ssize_t vfn_vfio_pci_pwrite(struct vfio_pci_device *pci, const void *buf, size_t len, off_t offset);
 
 VFN_INLINE ssize_t vfio_pci_read_config(struct vfio_pci_device *pci, void *buf, size_t len,
 					off_t offset)

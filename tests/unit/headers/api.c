@@ -15,14 +15,14 @@
 
 /* A function, or a variable, of this type, that the library also has as a symbol. */
 #define NAME(name, ...) \
- _Static_assert(SAME_TYPE(__typeof__(name), __VA_ARGS__), #name); \
- static const void *glue(link_, name) __attribute__((used)) = (const void *)&name
+	_Static_assert(SAME_TYPE(__typeof__(name), __VA_ARGS__), #name); \
+	static const void *glue(link_, name) __attribute__((used)) = (const void *)&name
 
 #define FIELD(type, field, ...) \
- _Static_assert(SAME_TYPE(__typeof__(((type *)NULL)->field), __VA_ARGS__), #type "." #field)
+	_Static_assert(SAME_TYPE(__typeof__(((type *)NULL)->field), __VA_ARGS__), #type "." #field)
 #define FIELD_AT(type, field, offset, ...) \
- FIELD(type, field, __VA_ARGS__); \
- _Static_assert(offsetof(type, field) == (offset), #type "." #field)
+	FIELD(type, field, __VA_ARGS__); \
+	_Static_assert(offsetof(type, field) == (offset), #type "." #field)
 #define VALUE(name, value) _Static_assert((name) + 0 == (value) + 0, #name)
 #define SIZE(type, size) _Static_assert(sizeof(type) == (size), #type)
 
@@ -152,13 +152,13 @@ FIELD_AT(union nvme_dptr, prp2, 8, leint64_t);
 FIELD_AT(union nvme_dptr, sgl, 0, struct nvme_sgld);
 
 #define COMMAND_HEADER(type) \
- SIZE(type, 64); \
- FIELD_AT(type, opcode, 0, uint8_t); \
- FIELD_AT(type, flags, 1, uint8_t); \
- FIELD_AT(type, cid, 2, uint16_t)
+	SIZE(type, 64); \
+	FIELD_AT(type, opcode, 0, uint8_t); \
+	FIELD_AT(type, flags, 1, uint8_t); \
+	FIELD_AT(type, cid, 2, uint16_t)
 #define COMMAND_MEMBER(member, type) \
- FIELD_AT(cmd, member, 0, type); \
- COMMAND_HEADER(type)
+	FIELD_AT(cmd, member, 0, type); \
+	COMMAND_HEADER(type)
 
 COMMAND_MEMBER(identify, struct nvme_cmd_identify);
 FIELD_AT(struct nvme_cmd_identify, nsid, 4, leint32_t);

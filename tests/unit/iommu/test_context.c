@@ -318,7 +318,7 @@ static int open_preset(void *arg)
 /* An open that fails leaves the caller's address space to the caller, and usable. */
 static void floating_address_space_survives_whatever_fails(void **state)
 {
-	for (unsigned int n = 1; ; n++) {
+	for (unsigned int n = 1;; n++) {
 		struct iommu_ctx *floating = iommu_get_context("floating");
 		int ret;
 

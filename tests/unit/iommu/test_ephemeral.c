@@ -57,7 +57,8 @@ static void user_of_two_neighbouring_maps_is_refused(void **state)
 			 0);
 	iova += PAGE;
 	assert_int_equal(iommu_map_vaddr(ctx, mem + PAGE, PAGE, &iova,
-					 EPHEMERAL | IOMMU_MAP_FIXED_IOVA), 0);
+					 EPHEMERAL | IOMMU_MAP_FIXED_IOVA),
+			 0);
 	assert_fails_with(iommu_map_vaddr(ctx, mem, 2 * PAGE, NULL, EPHEMERAL), EEXIST);
 	assert_fails_with(iommu_map_vaddr(ctx, mem, 2 * PAGE, NULL, 0), EEXIST);
 	unmap(mem);

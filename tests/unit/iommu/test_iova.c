@@ -44,8 +44,8 @@ static void alignment_of_ephemeral_maps_is_kept(void **state)
 {
 	iova_t iova;
 
-	assert_int_equal(iommu_map_vaddr_align(ctx, mem, PAGE, 2 * MIB, &iova,
-					       IOMMU_MAP_EPHEMERAL), 0);
+	assert_int_equal(iommu_map_vaddr_align(ctx, mem, PAGE, 2 * MIB, &iova, IOMMU_MAP_EPHEMERAL),
+			 0);
 	assert_true(ALIGNED(iova, 2 * MIB));
 	unmap(mem);
 	assert_false(is_mapped(mem));
@@ -58,8 +58,8 @@ static void alignment_that_is_none_is_refused(void **state)
 	assert_fails_with(iommu_map_vaddr_align(ctx, mem, PAGE, 0, NULL, 0), EINVAL);
 	assert_fails_with(iommu_map_vaddr_align(ctx, mem, PAGE, 512, NULL, 0), EINVAL);
 	assert_fails_with(iommu_map_vaddr_align(ctx, mem, PAGE, 3 * PAGE, NULL, 0), EINVAL);
-	assert_fails_with(iommu_map_vaddr_align(ctx, mem, PAGE, PAGE, &iova,
-						IOMMU_MAP_FIXED_IOVA), EINVAL);
+	assert_fails_with(iommu_map_vaddr_align(ctx, mem, PAGE, PAGE, &iova, IOMMU_MAP_FIXED_IOVA),
+			  EINVAL);
 }
 
 static void alignment_beyond_the_aperture_fails(void **state)
@@ -259,8 +259,8 @@ static void model_map(int page, int n)
 		ret = try_fixed(MODEL_MEM + page * PAGE, n * PAGE, iova);
 		assert_int_equal(ret, model_free(at, n) ? 0 : -1);
 	} else {
-		ret = iommu_map_vaddr_align(ctx, MODEL_MEM + page * PAGE, n * PAGE, align * PAGE, &iova,
-					    rand() & 1 ? IOMMU_MAP_EPHEMERAL : 0);
+		ret = iommu_map_vaddr_align(ctx, MODEL_MEM + page * PAGE, n * PAGE, align * PAGE,
+					    &iova, rand() & 1 ? IOMMU_MAP_EPHEMERAL : 0);
 		assert_int_equal(ret, model_has_room(n, align) ? 0 : -1);
 	}
 

@@ -112,8 +112,7 @@ static void *map_shared(void *arg)
 		iova_t iova = 0, found = 0;
 
 		check(!iommu_map_vaddr(ctx, mem, 4 * PAGE, &iova, IOMMU_MAP_EPHEMERAL));
-		check(vfn_iommu_translate(ctx, mem, 4 * PAGE, &found) == 4 * PAGE &&
-		      found == iova);
+		check(vfn_iommu_translate(ctx, mem, 4 * PAGE, &found) == 4 * PAGE && found == iova);
 		check(!iommu_unmap_vaddr(ctx, mem, NULL));
 	}
 

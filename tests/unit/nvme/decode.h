@@ -35,8 +35,7 @@ static inline void assert_same_ranges(const struct ranges *a, const struct range
 	for (size_t i = 0; i < a->n; i++)
 		if (a->r[i].start != b->r[i].start || a->r[i].len != b->r[i].len)
 			fail_msg("range %zu is 0x%llx + 0x%llx, should be 0x%llx + 0x%llx", i,
-				 (unsigned long long)a->r[i].start,
-				 (unsigned long long)a->r[i].len,
+				 (unsigned long long)a->r[i].start, (unsigned long long)a->r[i].len,
 				 (unsigned long long)b->r[i].start,
 				 (unsigned long long)b->r[i].len);
 }

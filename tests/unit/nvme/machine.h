@@ -28,10 +28,24 @@
 #define REG_CSTS 0x1c
 #define CSTS_RDY 1
 
-enum { OP_FLUSH = 0, OP_WRITE = 1, OP_READ = 2, OP_COMPARE = 5, OP_ZEROES = 8, OP_DSM = 9 };
 enum {
-	OP_DELETE_SQ = 0, OP_CREATE_SQ = 1, OP_GET_LOG = 2, OP_DELETE_CQ = 4, OP_CREATE_CQ = 5,
-	OP_IDENTIFY = 6, OP_SET_FEATURES = 9, OP_AER = 0xc, OP_DBBUF = 0x7c,
+	OP_FLUSH = 0,
+	OP_WRITE = 1,
+	OP_READ = 2,
+	OP_COMPARE = 5,
+	OP_ZEROES = 8,
+	OP_DSM = 9
+};
+enum {
+	OP_DELETE_SQ = 0,
+	OP_CREATE_SQ = 1,
+	OP_GET_LOG = 2,
+	OP_DELETE_CQ = 4,
+	OP_CREATE_CQ = 5,
+	OP_IDENTIFY = 6,
+	OP_SET_FEATURES = 9,
+	OP_AER = 0xc,
+	OP_DBBUF = 0x7c,
 };
 
 /* Status of a command that was given an invalid field, do not retry. */
@@ -142,16 +156,21 @@ static inline unsigned int add_fault(struct machine *m, enum emu_fault_kind kind
 				     int opcode)
 {
 	return emu_nvme_fault(m->nvme, &(struct emu_fault){
-		.kind = kind, .qid = qid, .opcode = opcode,
-	});
+					       .kind = kind,
+					       .qid = qid,
+					       .opcode = opcode,
+				       });
 }
 
 static inline unsigned int refuse(struct emu_nvme *nvme, int opcode, uint32_t nth)
 {
 	return emu_nvme_fault(nvme, &(struct emu_fault){
-		.kind = EMU_STATUS, .qid = 0, .opcode = opcode, .nth = nth,
-		.status = STATUS_INVALID_FIELD,
-	});
+					    .kind = EMU_STATUS,
+					    .qid = 0,
+					    .opcode = opcode,
+					    .nth = nth,
+					    .status = STATUS_INVALID_FIELD,
+				    });
 }
 
 /* How many requests of a queue are free now; more than there are means that some are twice. */

@@ -2,8 +2,15 @@
 /* Asynchronous events. */
 #include "machine.h"
 
-enum { ERROR = 0, SMART = 1, NOTICE = 2 };
-enum { LOG_ERROR_PAGE = 1, LOG_SMART = 2 };
+enum {
+	ERROR = 0,
+	SMART = 1,
+	NOTICE = 2
+};
+enum {
+	LOG_ERROR_PAGE = 1,
+	LOG_SMART = 2
+};
 
 static struct nvme_cqe next_admin(struct machine *m)
 {

@@ -46,8 +46,11 @@ static void close_with_60_commands_in_flight_is_clean(void **state)
 
 	start_pair(&m, NULL, 64);
 	emu_nvme_fault(m.nvme, &(struct emu_fault){
-		.kind = EMU_LOSE, .qid = 1, .opcode = EMU_ANY, .count = UINT32_MAX,
-	});
+				       .kind = EMU_LOSE,
+				       .qid = 1,
+				       .opcode = EMU_ANY,
+				       .count = UINT32_MAX,
+			       });
 	for (int i = 0; i < 60; i++)
 		post_flush(m.sq);
 	assert_int_equal(emu_nvme_stats(m.nvme).outstanding, 60);
@@ -65,8 +68,11 @@ static void delete_with_commands_in_flight_is_clean(void **state)
 
 	start_pair(&m, NULL, 64);
 	emu_nvme_fault(m.nvme, &(struct emu_fault){
-		.kind = EMU_LOSE, .qid = 1, .opcode = EMU_ANY, .count = UINT32_MAX,
-	});
+				       .kind = EMU_LOSE,
+				       .qid = 1,
+				       .opcode = EMU_ANY,
+				       .count = UINT32_MAX,
+			       });
 	for (int i = 0; i < 60; i++)
 		post_flush(m.sq);
 	assert_int_equal(nvme_delete_ioqpair(&m.ctrl, 1), 0);

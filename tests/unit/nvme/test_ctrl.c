@@ -42,8 +42,9 @@ static void init_with_options_asks_for_those(void **state)
 static void options_out_of_range_are_refused_before_any_call(void **state)
 {
 	static const struct nvme_ctrl_opts bad[] = {
-		{ .nsqr = -1 }, { .ncqr = -1 }, { .nsqr = 0xffff }, { .ncqr = 0xffff },
-		{ .nsqr = 0x10000 }, { .nsqr = INT32_MIN }, { .ncqr = INT32_MAX },
+		{ .nsqr = -1 },	       { .ncqr = -1 },	    { .nsqr = 0xffff },
+		{ .ncqr = 0xffff },    { .nsqr = 0x10000 }, { .nsqr = INT32_MIN },
+		{ .ncqr = INT32_MAX },
 	};
 	struct nvme_ctrl ctrl = {};
 
@@ -89,9 +90,12 @@ static void more_queues_granted_than_asked_are_not_used(void **state)
 	struct emu_nvme *nvme = emu_nvme_add(NULL);
 
 	emu_nvme_fault(nvme, &(struct emu_fault){
-		.kind = EMU_CORRUPT, .qid = 0, .opcode = OP_SET_FEATURES,
-		.fields = EMU_CQE_DW0, .dw0 = UINT32_MAX,
-	});
+				     .kind = EMU_CORRUPT,
+				     .qid = 0,
+				     .opcode = OP_SET_FEATURES,
+				     .fields = EMU_CQE_DW0,
+				     .dw0 = UINT32_MAX,
+			     });
 	assert_int_equal(nvme_init(&ctrl, EMU_BDF, &opts), 0);
 	assert_int_equal(ctrl.config.nsqa, 3);
 	assert_int_equal(ctrl.config.ncqa, 3);
@@ -112,8 +116,13 @@ static void administrative_controller_has_no_io_queues(void **state)
 
 static void command_sets_offered_choose_cc_css(void **state)
 {
-	static const struct { unsigned int css, cc_css; } cases[] = {
-		{ 0x01, 0 }, { 0x41, 6 }, { 0x80, 7 }, { 0xc1, 6 },
+	static const struct {
+		unsigned int css, cc_css;
+	} cases[] = {
+		{ 0x01, 0 },
+		{ 0x41, 6 },
+		{ 0x80, 7 },
+		{ 0xc1, 6 },
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
@@ -131,7 +140,10 @@ static void command_sets_offered_choose_cc_css(void **state)
 /* W35: what counts are the two low bits of SGLS, not that some bit is set */
 static void sgl_support_is_in_two_bits(void **state)
 {
-	static const struct { uint8_t sgls[4]; unsigned long flags; } cases[] = {
+	static const struct {
+		uint8_t sgls[4];
+		unsigned long flags;
+	} cases[] = {
 		{ { 0 }, 0 },
 		{ { 1 }, NVME_CTRL_F_SGLS_SUPPORTED },
 		{ { 2 }, NVME_CTRL_F_SGLS_SUPPORTED | NVME_CTRL_F_SGLS_DWORD_ALIGNMENT },
@@ -318,12 +330,11 @@ static int whole_life(struct emu_nvme *nvme)
 }
 
 /* Let registers give @value from every access on in turn. */
-static void lose_registers_at_each_access(uint32_t value, bool (*allowed)(int err),
-					  uint64_t limit)
+static void lose_registers_at_each_access(uint32_t value, bool (*allowed)(int err), uint64_t limit)
 {
 	const struct emu_usage nothing = {};
 
-	for (unsigned int n = 1; ; n++) {
+	for (unsigned int n = 1;; n++) {
 		struct emu_nvme *nvme = emu_nvme_add(NULL);
 		uint64_t begin = emu_now();
 		bool reached;
@@ -398,13 +409,16 @@ static void ready_lost_during_a_command_means_failed(void **state)
 /* C3 */
 static void capabilities_without_sense_are_refused(void **state)
 {
-	static const struct { uint64_t cap; int err; } cases[] = {
-		{ CAP(0, 4, 0, 1, 0, 4), ENOTSUP },	/* queues of one entry */
-		{ CAP(1023, 4, 0, 0, 0, 4), ENOTSUP },	/* no command set */
+	static const struct {
+		uint64_t cap;
+		int err;
+	} cases[] = {
+		{ CAP(0, 4, 0, 1, 0, 4), ENOTSUP },    /* queues of one entry */
+		{ CAP(1023, 4, 0, 0, 0, 4), ENOTSUP }, /* no command set */
 		{ CAP(1023, 4, 0, 0x3e, 0, 4), ENOTSUP },
-		{ CAP(1023, 4, 0, 1, 1, 4), ENOTSUP },	/* pages larger than ours */
+		{ CAP(1023, 4, 0, 1, 1, 4), ENOTSUP }, /* pages larger than ours */
 		{ CAP(1023, 4, 0, 1, 15, 15), ENOTSUP },
-		{ CAP(1023, 4, 15, 1, 0, 4), EINVAL },	/* doorbells beyond BAR 0 */
+		{ CAP(1023, 4, 15, 1, 0, 4), EINVAL }, /* doorbells beyond BAR 0 */
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
@@ -547,8 +561,10 @@ static void identify_lost_times_out(void **state)
 		struct nvme_ctrl ctrl = {};
 
 		emu_nvme_fault(nvme, &(struct emu_fault){
-			.kind = kinds[i], .qid = 0, .opcode = OP_IDENTIFY,
-		});
+					     .kind = kinds[i],
+					     .qid = 0,
+					     .opcode = OP_IDENTIFY,
+				     });
 		vfn_nvme_set_timeout(&ctrl, 500);
 		assert_fails_with(nvme_init(&ctrl, EMU_BDF, NULL), ETIMEDOUT);
 		emu_assert_clean();
@@ -574,8 +590,10 @@ static void preset_context_and_timeout_survive_a_failed_init(void **state)
 
 	emu_nvme_set(nvme, EMU_CFS_AT_ENABLE, false);
 	emu_nvme_fault(nvme, &(struct emu_fault){
-		.kind = EMU_LOSE, .qid = 0, .opcode = OP_IDENTIFY,
-	});
+				     .kind = EMU_LOSE,
+				     .qid = 0,
+				     .opcode = OP_IDENTIFY,
+			     });
 	begin = emu_now();
 	assert_fails_with(nvme_init(&ctrl, EMU_BDF, NULL), ETIMEDOUT);
 	assert_in_range(emu_now() - begin, 250 * MS, 300 * MS);

@@ -73,7 +73,9 @@ static void controller_without_is_rung_each_time(void **state)
 static void quirk_keeps_them_off_and_closes(void **state)
 {
 	const struct nvme_ctrl_opts opts = {
-		.nsqr = 3, .ncqr = 3, .quirks = NVME_QUIRK_BROKEN_DBBUF,
+		.nsqr = 3,
+		.ncqr = 3,
+		.quirks = NVME_QUIRK_BROKEN_DBBUF,
 	};
 	struct machine m = {};
 
@@ -105,8 +107,10 @@ static void configuration_that_times_out_fails_the_init(void **state)
 	struct emu_nvme *nvme = emu_nvme_add(&with_dbbuf);
 
 	emu_nvme_fault(nvme, &(struct emu_fault){
-		.kind = EMU_DROP, .qid = 0, .opcode = OP_DBBUF,
-	});
+				     .kind = EMU_DROP,
+				     .qid = 0,
+				     .opcode = OP_DBBUF,
+			     });
 	vfn_nvme_set_timeout(&ctrl, 100);
 	assert_fails_with(nvme_init(&ctrl, EMU_BDF, NULL), ETIMEDOUT);
 }

@@ -43,7 +43,7 @@ static void init_after_each_failure_works(void **state)
 	bool fired;
 
 	emu_nvme_add(NULL);
-	for (unsigned int n = 1; ; n++) {
+	for (unsigned int n = 1;; n++) {
 		emu_fail_at(EMU_INIT, n, ENOMEM);
 		(void)nvme_init(&ctrl, EMU_BDF, NULL);
 		fired = emu_fail_fired();
@@ -76,8 +76,8 @@ static void create_ioqpair_with_each_call_failing_leaves_nothing(void **state)
 
 	start(&m, NULL);
 	for (size_t i = 0; i < sizeof(errors) / sizeof(*errors); i++) {
-		assert_true(emu_fail_each(EMU_INIT, errors[i], create_pair, delete_pair,
-					  &m.ctrl) >= 7);
+		assert_true(emu_fail_each(EMU_INIT, errors[i], create_pair, delete_pair, &m.ctrl) >=
+			    7);
 		assert_int_equal(emu_nvme_stats(m.nvme).cqs, 0);
 	}
 	nvme_close(&m.ctrl);
@@ -141,9 +141,14 @@ static void create_refused_at_the_kth_keeps_the_others(void **state)
 /* W7: whether the queue exists is not known, so its memory stays */
 static void create_that_times_out_keeps_the_memory(void **state)
 {
-	static const struct { int opcode; enum emu_fault_kind kind; } cases[] = {
-		{ OP_CREATE_CQ, EMU_DROP }, { OP_CREATE_SQ, EMU_DROP },
-		{ OP_CREATE_CQ, EMU_LOSE }, { OP_CREATE_SQ, EMU_LOSE },
+	static const struct {
+		int opcode;
+		enum emu_fault_kind kind;
+	} cases[] = {
+		{ OP_CREATE_CQ, EMU_DROP },
+		{ OP_CREATE_SQ, EMU_DROP },
+		{ OP_CREATE_CQ, EMU_LOSE },
+		{ OP_CREATE_SQ, EMU_LOSE },
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {

@@ -247,9 +247,12 @@ static void corrupt(struct machine *m, struct emu_fault fault)
 static void completion_of_nobody_is_dropped(void **state)
 {
 	static const struct emu_fault faults[] = {
-		{ .fields = EMU_CQE_CID, .cid = 7 }, { .fields = EMU_CQE_CID, .cid = 8 },
-		{ .fields = EMU_CQE_CID, .cid = 0x8000 }, { .fields = EMU_CQE_CID, .cid = 0xffff },
-		{ .fields = EMU_CQE_SQID, .sqid = 3 }, { .fields = EMU_CQE_SQID, .sqid = 500 },
+		{ .fields = EMU_CQE_CID, .cid = 7 },
+		{ .fields = EMU_CQE_CID, .cid = 8 },
+		{ .fields = EMU_CQE_CID, .cid = 0x8000 },
+		{ .fields = EMU_CQE_CID, .cid = 0xffff },
+		{ .fields = EMU_CQE_SQID, .sqid = 3 },
+		{ .fields = EMU_CQE_SQID, .sqid = 500 },
 		{ .fields = EMU_CQE_SQID, .sqid = 0xffff },
 	};
 
@@ -278,8 +281,10 @@ static void completion_of_an_idle_request_does_not_complete_it_later(void **stat
 	start_pair(&m, NULL, 4);
 	vfn_nvme_set_timeout(&m.ctrl, 20);
 	corrupt(&m, (struct emu_fault){
-		.fields = EMU_CQE_CID | EMU_CQE_STATUS, .cid = 1, .status = 0x4002,
-	});
+			    .fields = EMU_CQE_CID | EMU_CQE_STATUS,
+			    .cid = 1,
+			    .status = 0x4002,
+		    });
 	assert_fails_with(flush_on(&m, m.sq, NULL), ETIMEDOUT);
 	assert_int_equal(flush_on(&m, m.sq, &cqe), 0);
 	assert_int_equal(cqe.cid, 1);
@@ -339,11 +344,14 @@ static void random_corruption_never_crashes(void **state)
 
 			emu_nvme_clear_faults(m.nvme);
 			corrupt(&m, (struct emu_fault){
-				.fields = r & 0x37, .nth = r >> 8 & 1, .count = r >> 9 & 3,
-				.cid = (uint16_t)(r >> 16) & (r & 64 ? 0x1f : 0xffff),
-				.sqid = (uint16_t)(r >> 32) & (r & 128 ? 3 : 0xffff),
-				.sqhd = (uint16_t)(r >> 48), .status = r >> 20 & 0x7fff,
-			});
+					    .fields = r & 0x37,
+					    .nth = r >> 8 & 1,
+					    .count = r >> 9 & 3,
+					    .cid = (uint16_t)(r >> 16) & (r & 64 ? 0x1f : 0xffff),
+					    .sqid = (uint16_t)(r >> 32) & (r & 128 ? 3 : 0xffff),
+					    .sqhd = (uint16_t)(r >> 48),
+					    .status = r >> 20 & 0x7fff,
+				    });
 			(void)flush_on(&m, m.sq, NULL);
 		}
 		emu_nvme_clear_faults(m.nvme);

@@ -13,8 +13,11 @@ static void start_short(struct machine *m, int qsize)
 static void delay(struct machine *m, int opcode, uint64_t ns)
 {
 	emu_nvme_fault(m->nvme, &(struct emu_fault){
-		.kind = EMU_DELAY, .qid = 1, .opcode = opcode, .delay_ns = ns,
-	});
+					.kind = EMU_DELAY,
+					.qid = 1,
+					.opcode = opcode,
+					.delay_ns = ns,
+				});
 }
 
 static int flush(struct machine *m)
@@ -46,8 +49,11 @@ static void sync_of_a_lost_command_times_out(void **state)
 	start_short(&m, 16);
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
 		emu_nvme_fault(m.nvme, &(struct emu_fault){
-			.kind = kinds[i], .qid = 1, .opcode = OP_FLUSH, .delay_ns = 10 * SEC,
-		});
+					       .kind = kinds[i],
+					       .qid = 1,
+					       .opcode = OP_FLUSH,
+					       .delay_ns = 10 * SEC,
+				       });
 		begin = emu_now();
 		assert_fails_with(flush(&m), ETIMEDOUT);
 		assert_in_range(emu_now() - begin, TIMEOUT_MS * MS, (TIMEOUT_MS + 2) * MS);
@@ -406,8 +412,11 @@ static void queue_full_of_lost_commands_recovers_when_made_anew(void **state)
 
 	start_short(&m, 4);
 	emu_nvme_fault(m.nvme, &(struct emu_fault){
-		.kind = EMU_LOSE, .qid = 1, .opcode = EMU_ANY, .count = 3,
-	});
+				       .kind = EMU_LOSE,
+				       .qid = 1,
+				       .opcode = EMU_ANY,
+				       .count = 3,
+			       });
 	for (int i = 0; i < 3; i++)
 		assert_fails_with(flush(&m), ETIMEDOUT);
 	assert_fails_with(flush(&m), EBUSY);

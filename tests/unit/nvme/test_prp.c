@@ -170,15 +170,17 @@ static void length_off_a_dword_is_covered(void **state)
 static void lengths_of_gigabytes_are_refused(void **state)
 {
 	static const uint64_t lens[] = {
-		0, 1ULL << 31, (1ULL << 31) + 4096, (1ULL << 32) - 4096, 1ULL << 32,
-		(1ULL << 32) + 4096, 1ULL << 43, 1ULL << 63, UINT64_MAX, UINT64_MAX - 4095,
+		0,	    1ULL << 31,		 (1ULL << 31) + 4096, (1ULL << 32) - 4096,
+		1ULL << 32, (1ULL << 32) + 4096, 1ULL << 43,	      1ULL << 63,
+		UINT64_MAX, UINT64_MAX - 4095,
 	};
 	struct bench b;
 
 	bench_new(&b, 0);
 	for (size_t i = 0; i < sizeof(lens) / sizeof(*lens); i++) {
 		struct iova_vec two[2] = {
-			{ .iova = 0x10000, .len = 4096 }, { .iova = 0x20000, .len = lens[i] },
+			{ .iova = 0x10000, .len = 4096 },
+			{ .iova = 0x20000, .len = lens[i] },
 		};
 
 		refuse_one(&b, 0x10000, lens[i]);
@@ -237,7 +239,8 @@ static void last_piece_longer_than_a_page_is_covered_to_its_end(void **state)
 	bench_new(&b, 0);
 	for (uint64_t len = 4; len < 4 * 4096; len += 124) {
 		struct iova_vec iov[2] = {
-			{ .iova = 0x100000, .len = 4096 }, { .iova = 0x200000, .len = len },
+			{ .iova = 0x100000, .len = 4096 },
+			{ .iova = 0x200000, .len = len },
 		};
 
 		map_vector(&b, iov, 2);
@@ -249,7 +252,8 @@ static void last_piece_longer_than_a_page_is_covered_to_its_end(void **state)
 static void piece_of_a_page_and_a_half_takes_two_entries(void **state)
 {
 	struct iova_vec iov[2] = {
-		{ .iova = 0x100000, .len = 0x1000 }, { .iova = 0x200000, .len = 0x1800 },
+		{ .iova = 0x100000, .len = 0x1000 },
+		{ .iova = 0x200000, .len = 0x1800 },
 	};
 	const leint64_t *list;
 	struct bench b;
@@ -272,7 +276,8 @@ static void first_piece_that_ends_within_a_page_is_refused(void **state)
 	bench_new(&b, 0);
 	for (size_t i = 0; i < sizeof(lens) / sizeof(*lens); i++) {
 		struct iova_vec iov[2] = {
-			{ .iova = 0x100000, .len = lens[i] }, { .iova = 0x200000, .len = 4096 },
+			{ .iova = 0x100000, .len = lens[i] },
+			{ .iova = 0x200000, .len = 4096 },
 		};
 
 		refuse_vector(&b, iov, 2);
@@ -284,7 +289,8 @@ static void first_piece_that_ends_within_a_page_is_refused(void **state)
 static void first_piece_that_starts_within_a_page_is_taken(void **state)
 {
 	struct iova_vec iov[2] = {
-		{ .iova = 0x100e00, .len = 512 }, { .iova = 0x200000, .len = 4096 },
+		{ .iova = 0x100e00, .len = 512 },
+		{ .iova = 0x200000, .len = 4096 },
 	};
 	struct bench b;
 
@@ -297,7 +303,8 @@ static void first_piece_that_starts_within_a_page_is_taken(void **state)
 static void inner_piece_off_its_pages_is_refused(void **state)
 {
 	struct iova_vec iov[3] = {
-		{ .iova = 0x100000, .len = 4096 }, { .iova = 0x200000, .len = 4096 },
+		{ .iova = 0x100000, .len = 4096 },
+		{ .iova = 0x200000, .len = 4096 },
 		{ .iova = 0x300000, .len = 4096 },
 	};
 	struct bench b;
@@ -318,7 +325,8 @@ static void inner_piece_off_its_pages_is_refused(void **state)
 static void vector_of_nothing_is_refused(void **state)
 {
 	struct iova_vec iov[2] = {
-		{ .iova = 0x100000, .len = 4096 }, { .iova = 0x200000, .len = 0 },
+		{ .iova = 0x100000, .len = 4096 },
+		{ .iova = 0x200000, .len = 0 },
 	};
 	struct bench b;
 

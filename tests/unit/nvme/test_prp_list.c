@@ -19,7 +19,8 @@ static void get_area(struct area *area, size_t len)
 static void map_at(struct machine *m, void *vaddr, size_t len, iova_t iova)
 {
 	assert_int_equal(iommu_map_vaddr(__iommu_ctx(&m->ctrl), vaddr, len, &iova,
-					 IOMMU_MAP_FIXED_IOVA), 0);
+					 IOMMU_MAP_FIXED_IOVA),
+			 0);
 }
 
 static void unmap(struct machine *m, void *vaddr)
@@ -114,7 +115,8 @@ static void piece_that_is_half_unmapped_is_a_fault(void **state)
 	for (int from = 0; from < 4; from++) {
 		for (int to = from + 1; to <= 4; to++) {
 			struct iovec iov = {
-				area.vaddr + (size_t)from * PAGE, (size_t)(to - from) * PAGE,
+				area.vaddr + (size_t)from * PAGE,
+				(size_t)(to - from) * PAGE,
 			};
 
 			cmd = spoilt();
@@ -191,7 +193,10 @@ static void piece_off_a_dword_is_refused(void **state)
 	stop(&m);
 }
 
-enum { MAPS = 4, PAGES = 64 };
+enum {
+	MAPS = 4,
+	PAGES = 64
+};
 
 /* Later memory has the lower address. */
 static uint64_t iova_of_map(size_t i)
@@ -212,8 +217,7 @@ static void random_pieces_of_mapped_memory_decode_to_themselves(void **state)
 	start_pair(&m, NULL, 8);
 	get_area(&area, MAPS * PAGES * PAGE);
 	for (size_t i = 0; i < MAPS; i++)
-		map_at(&m, area.vaddr + i * PAGES * PAGE, PAGES * PAGE,
-		       iova_of_map(i));
+		map_at(&m, area.vaddr + i * PAGES * PAGE, PAGES * PAGE, iova_of_map(i));
 	rq = nvme_rq_acquire(m.sq);
 	lists = lists_of(rq);
 
@@ -266,20 +270,24 @@ static void chained_lists_hold_what_they_say(void **state)
 			memset(m.buf.vaddr, 0xa5, (size_t)npages * PAGE);
 			if (try[i] > entries + 1) {
 				assert_fails_with(nvme_map_prp(&m.ctrl, m.buf.vaddr, npages, &cmd,
-							       want.start, want.len), EINVAL);
+							       want.start, want.len),
+						  EINVAL);
 				assert_harmless(&cmd);
 				continue;
 			}
 			assert_int_equal(nvme_map_prp(&m.ctrl, m.buf.vaddr, npages, &cmd,
-						      want.start, want.len), 0);
+						      want.start, want.len),
+					 0);
 			check(&cmd, &lists, &want, 1);
 		}
 		want = (struct range){ 0x4000ffc, entries * PAGE + 4 };
 		assert_int_equal(nvme_map_prp(&m.ctrl, m.buf.vaddr, npages, &cmd, want.start,
-					      want.len), 0);
+					      want.len),
+				 0);
 		check(&cmd, &lists, &want, 1);
 		assert_fails_with(nvme_map_prp(&m.ctrl, m.buf.vaddr, npages, &cmd, want.start,
-					       want.len + 1), EINVAL);
+					       want.len + 1),
+				  EINVAL);
 		stop(&m);
 		emu_fini();
 		emu_init();
@@ -288,7 +296,10 @@ static void chained_lists_hold_what_they_say(void **state)
 
 static void chained_lists_of_random_vectors_decode_to_themselves(void **state)
 {
-	enum { NPAGES = 3, MAX = 200 };
+	enum {
+		NPAGES = 3,
+		MAX = 200
+	};
 	uint64_t seed = SEED;
 	struct lists lists;
 	struct machine m;
@@ -321,7 +332,9 @@ static void chained_list_of_mapped_memory_is_read_by_the_controller(void **state
 	const size_t len = 1024 * PAGE;
 	union nvme_cmd cmd = rw_cmd(OP_READ, 0, len / 4096);
 	const struct emu_nvme_opts opts = {
-		.no_mdts = true, .ns = { { .blocks = 2048, .lba_size = 4096 } }, .nns = 1,
+		.no_mdts = true,
+		.ns = { { .blocks = 2048, .lba_size = 4096 } },
+		.nns = 1,
 	};
 	uint64_t seed = SEED;
 	struct area area;

@@ -378,8 +378,11 @@ static void waiting_with_a_limit_of_ages_does_not_wrap(void **state)
 
 	start_pair(&m, NULL, 8);
 	emu_nvme_fault(m.nvme, &(struct emu_fault){
-		.kind = EMU_DELAY, .qid = 1, .opcode = EMU_ANY, .delay_ns = 100 * SEC,
-	});
+				       .kind = EMU_DELAY,
+				       .qid = 1,
+				       .opcode = EMU_ANY,
+				       .delay_ns = 100 * SEC,
+			       });
 	post_flushes(&m, 1);
 	assert_int_equal(nvme_cq_wait_cqes(m.cq, NULL, 1, &ages), 1);
 	nvme_cq_update_head(m.cq);

@@ -14,8 +14,7 @@ static void write_block(struct nvme_ctrl *ctrl, int qid, uint64_t slba, uint8_t 
 	assert_int_equal(nvme_sync(ctrl, &ctrl->sq[qid], &cmd, buf, 512, NULL), 0);
 }
 
-static void check_block(struct nvme_ctrl *ctrl, int qid, uint64_t slba, uint8_t value,
-			uint8_t *buf)
+static void check_block(struct nvme_ctrl *ctrl, int qid, uint64_t slba, uint8_t value, uint8_t *buf)
 {
 	union nvme_cmd cmd = rw_cmd(OP_READ, slba, 1);
 
@@ -102,7 +101,8 @@ static void all_64_queue_pairs_carry_data(void **state)
 static void two_namespaces_have_their_own_blocks(void **state)
 {
 	const struct emu_nvme_opts opts = {
-		.nns = 2, .ns = { { .blocks = 100 }, { .blocks = 100, .lba_size = 4096 } },
+		.nns = 2,
+		.ns = { { .blocks = 100 }, { .blocks = 100, .lba_size = 4096 } },
 	};
 	uint8_t *buf = (uint8_t *)new_pages(PAGE);
 	struct machine m;
@@ -275,7 +275,10 @@ static void many_lives_leave_nothing(void **state)
 /* Many commands out at once, each into a piece of a buffer, verified as they complete. */
 static void deep_queue_of_vectors_carries_data(void **state)
 {
-	enum { DEPTH = 63, TOTAL = 3000 };
+	enum {
+		DEPTH = 63,
+		TOTAL = 3000
+	};
 	uint64_t seed = SEED;
 	unsigned int posted = 0, done = 0;
 	struct machine m;

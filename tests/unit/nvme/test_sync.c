@@ -106,7 +106,8 @@ static void buffer_across_two_mappings_carries_data(void **state)
 	assert_int_equal(iommu_map_vaddr(ctx, buf, 3 * PAGE, &iova, IOMMU_MAP_FIXED_IOVA), 0);
 	iova = 0x30000000;
 	assert_int_equal(iommu_map_vaddr(ctx, buf + 3 * PAGE, 5 * PAGE, &iova,
-					 IOMMU_MAP_FIXED_IOVA), 0);
+					 IOMMU_MAP_FIXED_IOVA),
+			 0);
 	for (size_t off = 4; off < 3 * PAGE; off += 764)
 		write_and_read(&m, 512, buf + off, 4 * PAGE, &seed);
 	assert_int_equal(iommu_unmap_vaddr(ctx, buf, NULL), 0);
@@ -207,7 +208,10 @@ static void compare_of_other_data_fails(void **state)
 
 static void deallocate_takes_ranges_from_any_memory(void **state)
 {
-	struct { uint32_t attributes, count; uint64_t slba; } ranges[2] = {
+	struct {
+		uint32_t attributes, count;
+		uint64_t slba;
+	} ranges[2] = {
 		{ .count = htole32(2), .slba = htole64(1) },
 		{ .count = htole32(1), .slba = htole64(5) },
 	};
@@ -256,8 +260,11 @@ static void status_is_kept_next_to_the_error(void **state)
 	for (size_t i = 0; i < sizeof(statuses) / sizeof(*statuses); i++) {
 		emu_nvme_clear_faults(m.nvme);
 		emu_nvme_fault(m.nvme, &(struct emu_fault){
-			.kind = EMU_STATUS, .qid = 1, .opcode = OP_FLUSH, .status = statuses[i],
-		});
+					       .kind = EMU_STATUS,
+					       .qid = 1,
+					       .opcode = OP_FLUSH,
+					       .status = statuses[i],
+				       });
 		cmd = flush_cmd();
 		assert_fails_with(nvme_sync(&m.ctrl, m.sq, &cmd, NULL, 0, &cqe), EIO);
 		assert_int_equal(status_of(&cqe), statuses[i]);
@@ -270,7 +277,8 @@ static void status_is_kept_next_to_the_error(void **state)
 static void out_of_range_and_read_only_are_errors(void **state)
 {
 	const struct emu_nvme_opts opts = {
-		.nns = 1, .ns = { { .blocks = 100, .read_only = true } },
+		.nns = 1,
+		.ns = { { .blocks = 100, .read_only = true } },
 	};
 	struct nvme_cqe cqe;
 	struct machine m;
@@ -324,8 +332,13 @@ static void buffer_off_a_dword_is_refused_and_leaves_nothing(void **state)
 /* W30 */
 static void mapping_that_fails_releases_the_request(void **state)
 {
-	static const struct { unsigned int mask; int err; } cases[] = {
-		{ EMU_DMA_MAP, ENOMEM }, { EMU_DMA_MAP, EFAULT }, { EMU_ALLOC, ENOMEM },
+	static const struct {
+		unsigned int mask;
+		int err;
+	} cases[] = {
+		{ EMU_DMA_MAP, ENOMEM },
+		{ EMU_DMA_MAP, EFAULT },
+		{ EMU_ALLOC, ENOMEM },
 	};
 	char *buf = new_pages(PAGE);
 	struct emu_usage before;

@@ -122,7 +122,7 @@ static void *verify(void *arg)
 }
 
 static void threads_with_a_queue_each_keep_their_data(const struct emu_nvme_opts *opts,
-						       unsigned int n)
+						      unsigned int n)
 {
 	struct worker workers[4];
 	struct machine m = {};
@@ -132,7 +132,9 @@ static void threads_with_a_queue_each_keep_their_data(const struct emu_nvme_opts
 	assert_int_equal(nvme_init(&m.ctrl, EMU_BDF, NULL), 0);
 	for (unsigned int i = 0; i < n; i++) {
 		workers[i] = (struct worker){
-			.ctrl = &m.ctrl, .qid = (int)i + 1, .rounds = 300,
+			.ctrl = &m.ctrl,
+			.qid = (int)i + 1,
+			.rounds = 300,
 		};
 		assert_int_equal(nvme_create_ioqpair(&m.ctrl, (int)i + 1, 8, -1, 0), 0);
 	}
@@ -171,7 +173,7 @@ static void submit(struct pipe_ends *p)
 {
 	struct nvme_sq *sq = &p->ctrl->sq[1];
 
-	for (unsigned int i = 0; i < COMMANDS; ) {
+	for (unsigned int i = 0; i < COMMANDS;) {
 		struct nvme_rq *rq = nvme_rq_acquire_atomic(sq);
 		union nvme_cmd cmd = rw_cmd(OP_READ, i % 100, 1);
 		iova_t iova;
@@ -181,8 +183,8 @@ static void submit(struct pipe_ends *p)
 			continue;
 		}
 		rq->opaque = (void *)(p->disk + (size_t)(i % 100) * 512);
-		check(p, iommu_translate_vaddr(__iommu_ctx(p->ctrl), p->data + rq->cid * 512,
-					       &iova));
+		check(p,
+		      iommu_translate_vaddr(__iommu_ctx(p->ctrl), p->data + rq->cid * 512, &iova));
 		check(p, !nvme_rq_map_prp(p->ctrl, rq, &cmd, iova, 512));
 		nvme_rq_exec(rq, &cmd);
 		i++;
@@ -193,7 +195,7 @@ static void poll_all(struct pipe_ends *p)
 {
 	struct nvme_cq *cq = &p->ctrl->cq[1];
 
-	for (unsigned int i = 0; i < COMMANDS; ) {
+	for (unsigned int i = 0; i < COMMANDS;) {
 		struct nvme_cqe *cqe = nvme_cq_get_cqe(cq);
 		struct nvme_rq *rq;
 
@@ -239,7 +241,10 @@ static void one_thread_submits_and_another_polls(void **state)
 	add_pair(&m, 16);
 	for (int i = 0; i < 2; i++)
 		ends[i] = (struct pipe_ends){
-			.ctrl = &m.ctrl, .polls = i, .data = m.buf.vaddr, .disk = disk,
+			.ctrl = &m.ctrl,
+			.polls = i,
+			.data = m.buf.vaddr,
+			.disk = disk,
 		};
 	run(2, submit_or_poll, ends, sizeof(*ends));
 	assert_int_equal(ends[0].errors, 0);

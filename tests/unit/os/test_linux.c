@@ -152,7 +152,8 @@ static void start_ticking(void)
 {
 	const struct sigaction action = { .sa_handler = tick };
 	const struct itimerval every = {
-		.it_interval = { .tv_usec = 1000 }, .it_value = { .tv_usec = 1000 },
+		.it_interval = { .tv_usec = 1000 },
+		.it_value = { .tv_usec = 1000 },
 	};
 
 	ticks = 0;

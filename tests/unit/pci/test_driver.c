@@ -364,8 +364,8 @@ static int note(const char *bdf, const char *step, void *arg)
 }
 
 #define BIND_STEPS \
- "record driver nvme in /run/libvfn; set driver_override to vfio-pci; " \
- "unbind from nvme; bind to vfio-pci; check that vfio-pci has it; "
+	"record driver nvme in /run/libvfn; set driver_override to vfio-pci; " \
+	"unbind from nvme; bind to vfio-pci; check that vfio-pci has it; "
 
 static void dry_run_tells_the_steps_and_changes_nothing(void **state)
 {

@@ -79,8 +79,8 @@ static int read_file(void *arg)
 static void readmax_leaves_nothing_whatever_fails(void **state)
 {
 	emu_file("/f", "hello");
-	assert_int_equal(emu_fail_each(EMU_OPEN | EMU_READ | EMU_CLOSE, EIO, read_file, NULL,
-				       NULL), 4);
+	assert_int_equal(emu_fail_each(EMU_OPEN | EMU_READ | EMU_CLOSE, EIO, read_file, NULL, NULL),
+			 4);
 }
 
 static void writeall_writes_an_existing_file(void **state)
@@ -112,7 +112,8 @@ static void writeall_leaves_nothing_whatever_fails(void **state)
 {
 	emu_file("/f", "");
 	assert_int_equal(emu_fail_each(EMU_OPEN | EMU_WRITE | EMU_CLOSE, ENOSPC, write_file, NULL,
-				       NULL), 3);
+				       NULL),
+			 3);
 }
 
 static void writeall_goes_on_after_short_writes(void **state)

@@ -12,10 +12,10 @@ static void *log_page;
 static int setup(void **state)
 {
 	union nvme_cmd cmd = { .features = {
-		.opcode = NVME_ADMIN_SET_FEATURES,
-		.fid = FEATURE_ASYNC_EVENTS,
-		.cdw11 = cpu_to_le32(0xff),
-	} };
+				       .opcode = NVME_ADMIN_SET_FEATURES,
+				       .fid = FEATURE_ASYNC_EVENTS,
+				       .cdw11 = cpu_to_le32(0xff),
+			       } };
 
 	(void)state;
 	log_page = guest_alloc(4096);
@@ -35,7 +35,8 @@ static int teardown(void **state)
 static void warn(int bits)
 {
 	host_qmp("{\"execute\": \"qom-set\", \"arguments\": {\"path\": \"/machine/peripheral/a\", "
-		 "\"property\": \"smart_critical_warning\", \"value\": %d}}", bits);
+		 "\"property\": \"smart_critical_warning\", \"value\": %d}}",
+		 bits);
 }
 
 /* Wait for an event; return the context with which it was asked for. */
@@ -68,11 +69,11 @@ static void *expect_event(void)
 static int critical_warning(void)
 {
 	union nvme_cmd cmd = { .log = {
-		.opcode = NVME_ADMIN_GET_LOG,
-		.nsid = cpu_to_le32(0xffffffff),
-		.lid = LOG_SMART,
-		.numdl = cpu_to_le16(512 / 4 - 1),
-	} };
+				       .opcode = NVME_ADMIN_GET_LOG,
+				       .nsid = cpu_to_le32(0xffffffff),
+				       .lid = LOG_SMART,
+				       .numdl = cpu_to_le16(512 / 4 - 1),
+			       } };
 
 	assert_vfn(nvme_admin(&ctrl, &cmd, log_page, 512, NULL) == 0);
 	return *(uint8_t *)log_page;

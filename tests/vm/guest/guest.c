@@ -88,20 +88,20 @@ void guest_check(const void *mem, size_t len, uint64_t seed)
 		uint64_t want = next_word(&state);
 
 		if (words[i] != want)
-			fail_msg("byte %zu of %zu: %016llx is not %016llx of seed %llu", i * sizeof(*words), len,
-				 (unsigned long long)words[i], (unsigned long long)want,
-				 (unsigned long long)seed);
+			fail_msg("byte %zu of %zu: %016llx is not %016llx of seed %llu",
+				 i * sizeof(*words), len, (unsigned long long)words[i],
+				 (unsigned long long)want, (unsigned long long)seed);
 	}
 }
 
 union nvme_cmd guest_rw(uint8_t opcode, const struct guest_ns *ns, uint64_t slba, size_t len)
 {
 	return (union nvme_cmd){ .rw = {
-		.opcode = opcode,
-		.nsid = cpu_to_le32(ns->nsid),
-		.slba = cpu_to_le64(slba),
-		.nlb = cpu_to_le16((uint16_t)(len / ns->block - 1)),
-	} };
+					 .opcode = opcode,
+					 .nsid = cpu_to_le32(ns->nsid),
+					 .slba = cpu_to_le64(slba),
+					 .nlb = cpu_to_le16((uint16_t)(len / ns->block - 1)),
+				 } };
 }
 
 int guest_try(struct nvme_ctrl *ctrl, int qid, union nvme_cmd cmd, void *mem, size_t len,
@@ -110,16 +110,18 @@ int guest_try(struct nvme_ctrl *ctrl, int qid, union nvme_cmd cmd, void *mem, si
 	return nvme_sync(ctrl, &ctrl->sq[qid], &cmd, mem, len, cqe);
 }
 
-void guest_write(struct nvme_ctrl *ctrl, int qid, const struct guest_ns *ns, uint64_t slba, void *mem,
-		 size_t len)
+void guest_write(struct nvme_ctrl *ctrl, int qid, const struct guest_ns *ns, uint64_t slba,
+		 void *mem, size_t len)
 {
-	assert_vfn(guest_try(ctrl, qid, guest_rw(NVME_IO_WRITE, ns, slba, len), mem, len, NULL) == 0);
+	assert_vfn(guest_try(ctrl, qid, guest_rw(NVME_IO_WRITE, ns, slba, len), mem, len, NULL) ==
+		   0);
 }
 
-void guest_read(struct nvme_ctrl *ctrl, int qid, const struct guest_ns *ns, uint64_t slba, void *mem,
-		size_t len)
+void guest_read(struct nvme_ctrl *ctrl, int qid, const struct guest_ns *ns, uint64_t slba,
+		void *mem, size_t len)
 {
-	assert_vfn(guest_try(ctrl, qid, guest_rw(NVME_IO_READ, ns, slba, len), mem, len, NULL) == 0);
+	assert_vfn(guest_try(ctrl, qid, guest_rw(NVME_IO_READ, ns, slba, len), mem, len, NULL) ==
+		   0);
 }
 
 int guest_kernel_open(const char *name, uint32_t nsid, int flags)
@@ -129,7 +131,8 @@ int guest_kernel_open(const char *name, uint32_t nsid, int flags)
 	glob_t found;
 	size_t i;
 
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/nvme/nvme*/nvme*n*/nsid", guest_bdf(name));
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/nvme/nvme*/nvme*n*/nsid",
+		 guest_bdf(name));
 	if (glob(path, 0, NULL, &found))
 		fail_msg("no %s", path);
 
@@ -223,8 +226,9 @@ void host_qmp(const char *fmt, ...)
 
 void host_trace(const char *event)
 {
-	host_qmp("{\"execute\": \"trace-event-set-state\", \"arguments\": {\"name\": \"%s\", \"enable\": true}}",
-		 event);
+	host_qmp(
+		"{\"execute\": \"trace-event-set-state\", \"arguments\": {\"name\": \"%s\", \"enable\": true}}",
+		event);
 }
 
 long host_trace_count(const char *text)

@@ -48,10 +48,10 @@ union nvme_cmd guest_rw(uint8_t opcode, const struct guest_ns *ns, uint64_t slba
 /* Do one and wait: one returns what the library says, its twins expect success. */
 int guest_try(struct nvme_ctrl *ctrl, int qid, union nvme_cmd cmd, void *mem, size_t len,
 	      struct nvme_cqe *cqe);
-void guest_write(struct nvme_ctrl *ctrl, int qid, const struct guest_ns *ns, uint64_t slba, void *mem,
-		 size_t len);
-void guest_read(struct nvme_ctrl *ctrl, int qid, const struct guest_ns *ns, uint64_t slba, void *mem,
-		size_t len);
+void guest_write(struct nvme_ctrl *ctrl, int qid, const struct guest_ns *ns, uint64_t slba,
+		 void *mem, size_t len);
+void guest_read(struct nvme_ctrl *ctrl, int qid, const struct guest_ns *ns, uint64_t slba,
+		void *mem, size_t len);
 
 /* The same data as the kernel's driver of controller "b" reads it, past the page cache. */
 void guest_kernel_check(const struct guest_ns *ns, uint64_t slba, size_t len, uint64_t seed);
@@ -70,10 +70,10 @@ void host_trace(const char *event);
 long host_trace_count(const char *text);
 
 /* The test fails with what the library says of its last error. */
-#define assert_vfn(expression)                                                       \
-	do {                                                                         \
-		if (!(expression))                                                   \
-			fail_msg("%s: %s", #expression, vfn_last_error());           \
+#define assert_vfn(expression) \
+	do { \
+		if (!(expression)) \
+			fail_msg("%s: %s", #expression, vfn_last_error()); \
 	} while (0)
 
 #endif /* VM_GUEST_H */

@@ -36,11 +36,13 @@ static void interleave(struct nvme_ctrl *one, struct nvme_ctrl *two)
 		struct nvme_rq *rqs[2];
 
 		for (i = 0; i < 2; i++) {
-			union nvme_cmd cmd = guest_rw(NVME_IO_WRITE, &guest_ns512, 32 * round + 16 * i, LEN);
+			union nvme_cmd cmd =
+				guest_rw(NVME_IO_WRITE, &guest_ns512, 32 * round + 16 * i, LEN);
 			iova_t iova;
 
 			guest_fill(mem + i * LEN, LEN, 11000 + 2 * round + i);
-			assert_true(iommu_translate_vaddr(__iommu_ctx(ctrls[i]), mem + i * LEN, &iova));
+			assert_true(
+				iommu_translate_vaddr(__iommu_ctx(ctrls[i]), mem + i * LEN, &iova));
 			rqs[i] = nvme_rq_acquire(&ctrls[i]->sq[1]);
 			assert_non_null(rqs[i]);
 			assert_vfn(nvme_rq_map_prp(ctrls[i], rqs[i], &cmd, iova, LEN) == 0);
@@ -49,7 +51,8 @@ static void interleave(struct nvme_ctrl *one, struct nvme_ctrl *two)
 		for (i = 0; i < 2; i++) {
 			assert_vfn(nvme_rq_spin(rqs[i], NULL) == 0);
 			nvme_rq_release(rqs[i]);
-			guest_kernel_check(&guest_ns512, 32 * round + 16 * i, LEN, 11000 + 2 * round + i);
+			guest_kernel_check(&guest_ns512, 32 * round + 16 * i, LEN,
+					   11000 + 2 * round + i);
 		}
 	}
 

@@ -112,7 +112,9 @@ static void test_beyond_mdts_is_refused(void **state)
 	guest_write(&ctrl, 1, &guest_ns4096, 1024, mem, 4096);
 
 	guest_fill(mem, len, 2);
-	assert_int_equal(guest_try(&ctrl, 1, guest_rw(NVME_IO_WRITE, &guest_ns4096, 1024, len), mem, len, &cqe), -1);
+	assert_int_equal(guest_try(&ctrl, 1, guest_rw(NVME_IO_WRITE, &guest_ns4096, 1024, len), mem,
+				   len, &cqe),
+			 -1);
 	assert_int_equal(errno, EIO);
 	assert_int_equal((le16_to_cpu(cqe.sfp) >> 1) & 0x7ff, INVALID_FIELD);
 	guest_kernel_check(&guest_ns4096, 1024, 4096, 1);
