@@ -244,6 +244,17 @@ static void join(struct iommu_ctx *ctx, struct iommu_extent *ext, struct iommu_e
 	free(neighbour);
 }
 
+/* Whether it may be given out again: a further group may have narrowed the ranges since. */
+static bool usable(const struct iommu_ctx *ctx, const struct iommu_extent *ext)
+{
+	for (int i = 0; i < ctx->nranges; i++)
+		if (ext->start >= ctx->ranges[i].start &&
+		    ext->start + ext->len - 1 <= ctx->ranges[i].last)
+			return true;
+
+	return false;
+}
+
 void iova_release(struct iommu_ctx *ctx, struct iommu_extent *ext)
 {
 	tree_remove(&ctx->extents, ext);
@@ -251,6 +262,13 @@ void iova_release(struct iommu_ctx *ctx, struct iommu_extent *ext)
 	ext->count = 0;
 	ext->ephemeral = 0;
 	ext->persistent = false;
+
+	/* what lies outside by now stays withdrawn */
+	if (!usable(ctx, ext)) {
+		ext->count = 1;
+		tree_insert(&ctx->extents, ext);
+		return;
+	}
 
 	join(ctx, ext, tree_find(ctx->extents, ext->start + ext->len));
 	join(ctx, ext, tree_find(ctx->extents, ext->start - 1));

@@ -42,15 +42,17 @@ static void failed_open_keeps_an_address_space_of_the_devices_name(void **state)
 /* V22 */
 static void narrowing_keeps_what_is_mapped_outside(void **state)
 {
+	const iova_t fixed = 0x800000, across = 0x2ff000;
 	struct iommu_iova_range *ranges;
-	iova_t low, fixed = 0x800000;
+	void *vaddr;
+	iova_t iova;
 
 	plug_other();
 	set_range(0x100000, 0x8fffff);
 	open_space();
-	low = map(mem, PAGE, 0);
+	assert_int_equal(map(mem, PAGE, 0), 0x100000);
 	map_fixed(mem + PAGE, PAGE, fixed);
-	assert_int_equal(low, 0x100000);
+	map_fixed(mem + 16 * PAGE, 2 * PAGE, across);
 
 	set_range(0x200000, 0x2fffff);
 	assert_int_equal(open_other(NULL), 0);
@@ -59,10 +61,35 @@ static void narrowing_keeps_what_is_mapped_outside(void **state)
 	assert_int_equal(ranges[0].last, 0x2fffff);
 	assert_true(is_mapped(mem));
 	assert_true(emu_iova_mapped(EMU_BDF, fixed, PAGE));
+	assert_int_equal(vfn_iommu_translate(ctx, mem + 16 * PAGE, 2 * PAGE, &iova), 2 * PAGE);
+	assert_int_equal(iommu_translate_iova(ctx, across, &vaddr), 2 * PAGE);
 	assert_int_equal(map(mem + 2 * PAGE, PAGE, 0), 0x200000);
-	assert_int_equal(map(mem + 3 * PAGE, PAGE, IOMMU_MAP_EPHEMERAL), 0x2ff000);
+	assert_int_equal(map(mem + 3 * PAGE, PAGE, IOMMU_MAP_EPHEMERAL), 0x2fe000);
 	assert_int_equal(try_fixed(mem + 4 * PAGE, PAGE, 0x300000), -1);
 	assert_int_equal(iommu_unmap_all(ctx), 0);
+	close_other(NULL);
+}
+
+/* V22: the kernel would refuse them */
+static void addresses_outside_are_not_given_out_once_they_are_unmapped(void **state)
+{
+	plug_other();
+	set_range(0x100000, 0x8fffff);
+	open_space();
+	map(mem, PAGE, 0);
+	map(mem + PAGE, PAGE, IOMMU_MAP_EPHEMERAL);
+	map_fixed(mem + 16 * PAGE, 2 * PAGE, 0x1ff000);
+	set_range(0x200000, 0x2fffff);
+	assert_int_equal(open_other(NULL), 0);
+	unmap(mem);
+	unmap(mem + PAGE);
+	unmap(mem + 16 * PAGE);
+	for (int i = 0; i < 3; i++) {
+		assert_true(map(mem, PAGE, 0) >= 0x200000);
+		assert_true(map(mem + PAGE, PAGE, IOMMU_MAP_EPHEMERAL) < 0x300000);
+		unmap(mem);
+		unmap(mem + PAGE);
+	}
 	close_other(NULL);
 }
 
@@ -70,7 +97,9 @@ static void narrowing_keeps_what_is_mapped_outside(void **state)
 static void failed_attach_that_narrows_leaves_nothing(void **state)
 {
 	const struct emu_range narrow[] = {
-		{ 0x200000, 0x2fffff }, { 0x400000, 0x4fffff }, { 0x600000, 0x6fffff },
+		{ 0x200000, 0x2fffff },
+		{ 0x400000, 0x4fffff },
+		{ 0x600000, 0x6fffff },
 	};
 	struct iommu_iova_range *ranges;
 	iova_t iova;
@@ -116,6 +145,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		test_closed(failed_open_keeps_an_address_space_of_the_devices_name),
 		test_closed(narrowing_keeps_what_is_mapped_outside),
+		test_closed(addresses_outside_are_not_given_out_once_they_are_unmapped),
 		test_closed(failed_attach_that_narrows_leaves_nothing),
 		test_closed(large_map_takes_unaligned_room_if_there_is_no_other),
 	};
