@@ -28,8 +28,7 @@ static void *map_and_ask(void *arg)
 
 		check(!iommu_map_vaddr(ctx, own, 4 * PAGE, &iova, 0));
 		check(iova >= MIB && iova < 16 * MIB);
-		check(vfn_iommu_translate(ctx, own, 4 * PAGE, &found) == 4 * PAGE &&
-		      found == iova);
+		check(vfn_iommu_translate(ctx, own, 4 * PAGE, &found) == 4 * PAGE && found == iova);
 		check(iommu_get_iova_ranges(ctx, &ranges) == 1);
 		check(!iommu_unmap_vaddr(ctx, own, NULL));
 		atomic_inc(&ready);
@@ -51,7 +50,8 @@ static void devices_come_and_go_while_threads_map(void **state)
 	set_range(MIB, 16 * MIB - 1);
 	for (int i = 0; i < THREADS; i++)
 		assert_int_equal(pthread_create(&threads[i], NULL, map_and_ask,
-						mem + 16 * i * PAGE), 0);
+						mem + 16 * i * PAGE),
+				 0);
 
 	/* each round meets threads that are at it */
 	for (unsigned int i = 0; i < ROUNDS; i++) {

@@ -7,8 +7,12 @@
 static void delay(struct machine *m, uint32_t nth, uint64_t ns)
 {
 	emu_nvme_fault(m->nvme, &(struct emu_fault){
-		.kind = EMU_DELAY, .qid = 1, .opcode = OP_FLUSH, .nth = nth, .delay_ns = ns,
-	});
+					.kind = EMU_DELAY,
+					.qid = 1,
+					.opcode = OP_FLUSH,
+					.nth = nth,
+					.delay_ns = ns,
+				});
 }
 
 static int flush(struct machine *m)

@@ -50,8 +50,11 @@ static void start_flood(struct machine *m, uint16_t cid)
 	start_pair(m, NULL, QSIZE);
 	vfn_nvme_set_timeout(&m->ctrl, TIMEOUT_MS);
 	emu_nvme_fault(m->nvme, &(struct emu_fault){
-		.kind = EMU_LOSE, .qid = 1, .opcode = EMU_ANY, .count = UINT32_MAX,
-	});
+					.kind = EMU_LOSE,
+					.qid = 1,
+					.opcode = EMU_ANY,
+					.count = UINT32_MAX,
+				});
 	memset(&flood, 0, sizeof(flood));
 	flood.cq = m->cq;
 	flood.cid = cid;

@@ -53,8 +53,10 @@ static void two_threads_whose_buffers_share_a_page_read_their_data(void **state)
 		assert_int_equal(nvme_create_ioqpair(&m.ctrl, i + 1, 8, -1, 0), 0);
 		memset(disk + 64UL * (i + 1) * 512, 0x11 * (i + 1), 5UL * 512);
 		readers[i] = (struct reader){
-			.ctrl = &m.ctrl, .sq = &m.ctrl.sq[i + 1],
-			.buf = buf + 3072 + i * 5 * 512, .fill = 0x11 * (i + 1),
+			.ctrl = &m.ctrl,
+			.sq = &m.ctrl.sq[i + 1],
+			.buf = buf + 3072 + i * 5 * 512,
+			.fill = 0x11 * (i + 1),
 		};
 	}
 	before = emu_usage();
