@@ -3,19 +3,12 @@
 #ifndef VFN_TESTS_UNIT_NVME_MACHINE_H
 #define VFN_TESTS_UNIT_NVME_MACHINE_H
 
-#include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "../unit.h"
+
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
 
 #include <vfn/nvme.h>
-#include <vfn/support/log.h>
 #include <vfn/support/mem.h>
 
 #include "emu.h"
@@ -23,7 +16,6 @@
 #define MS 1000000ULL
 #define SEC (1000 * MS)
 
-#define PAGE 4096UL
 #define REG_CC 0x14
 #define REG_CSTS 0x1c
 #define CSTS_RDY 1
@@ -50,20 +42,6 @@ enum {
 
 /* Status of a command that was given an invalid field, do not retry. */
 #define STATUS_INVALID_FIELD 0x4002
-
-#define assert_fails_with(call, err) \
-	do { \
-		errno = 0; \
-		assert_int_equal(call, -1); \
-		assert_int_equal(errno, err); \
-	} while (0)
-
-#define assert_null_with(call, err) \
-	do { \
-		errno = 0; \
-		assert_null(call); \
-		assert_int_equal(errno, err); \
-	} while (0)
 
 #define test(name) cmocka_unit_test_setup_teardown(name, emu_setup, emu_teardown)
 

@@ -3,19 +3,12 @@
 #ifndef VFN_TESTS_UNIT_PCI_MACHINE_H
 #define VFN_TESTS_UNIT_PCI_MACHINE_H
 
-#include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "../unit.h"
+
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
 
 #include <vfn/pci.h>
-#include <vfn/support/log.h>
 
 #include "emu.h"
 
@@ -44,26 +37,6 @@ static inline void add_partition(const char *name, const char *number)
 	snprintf(path, sizeof(path), BLOCK "%s", name);
 	emu_link(path, at);
 }
-
-static inline void assert_error_has(const char *part)
-{
-	if (!strstr(vfn_last_error(), part))
-		fail_msg("'%s' is not in '%s'", part, vfn_last_error());
-}
-
-#define assert_fails_with(call, err) \
-	do { \
-		errno = 0; \
-		assert_int_equal(call, -1); \
-		assert_int_equal(errno, err); \
-	} while (0)
-
-#define assert_null_with(call, err) \
-	do { \
-		errno = 0; \
-		assert_null(call); \
-		assert_int_equal(errno, err); \
-	} while (0)
 
 #define test(name) cmocka_unit_test_setup_teardown(name, emu_setup, emu_teardown)
 
