@@ -25,6 +25,10 @@ class GuestGone(Exception):
     """The guest said nothing in time, or its QEMU ended."""
 
 
+class QemuCrashed(GuestGone):
+    """QEMU itself was killed by a signal, which is no fault of what runs in the guest."""
+
+
 # What start() and a Guest's methods raise when there is no guest to be had.
 ERRORS = (GuestGone, QMPError, kernels.KernelError, contents.ContentsError, qemu.QemuError, OSError)
 
@@ -138,6 +142,8 @@ class Guest:
             data = b""
         if not data:
             status = self.qemu.process.wait(10)
+            if status < 0:
+                raise QemuCrashed(f"QEMU died of signal {-status}")
             raise GuestGone(f"the guest went down (QEMU's exit status is {status}), see its console.log")
         *lines, self.partial[channel] = (self.partial.get(channel, b"") + data).split(b"\n")
         return [line.decode(errors="replace").rstrip("\r") for line in lines]

@@ -55,6 +55,10 @@ class Qemu:
             return sum(line.startswith(text.encode()) for line in trace)
 
 
+# With a thread for each CPU, QEMU 7.2 now and then crashes when a device's registers are unmapped by one of them.
+ACCELERATORS = {"tcg": "tcg,thread=single"}
+
+
 def command_line(profile, kernel, initramfs, accel, folder, fds):
     """The arguments of QEMU for a profile."""
     monitor, results, requests = fds
@@ -64,7 +68,8 @@ def command_line(profile, kernel, initramfs, accel, folder, fds):
     command = [
         # a runner that is killed takes its guests along
         "setpriv", "--pdeathsig", "KILL", PROGRAM, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
-        "-name", profile.name, "-machine", guest["machine"], "-accel", accel, "-cpu", guest["cpu"],
+        "-name", profile.name, "-machine", guest["machine"], "-accel", ACCELERATORS.get(accel, accel),
+        "-cpu", guest["cpu"],
         "-smp", guest["cpus"], "-m", guest["memory"],
         "-kernel", kernel.image, "-initrd", initramfs, "-append", " ".join(append),
         "-chardev", f"file,id=console,path={folder}/console.log", "-serial", "chardev:console",
