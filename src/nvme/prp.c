@@ -170,12 +170,6 @@ int nvme_rq_mapv_prp(struct nvme_ctrl *ctrl, struct nvme_rq *rq, union nvme_cmd 
 	return build(&prps, cmd, &(struct nvme_data){ .iov = iov, .n = niov });
 }
 
-int nvme_rq_mapv(struct nvme_ctrl *ctrl, struct nvme_rq *rq, union nvme_cmd *cmd, struct iovec *iov,
-		 int niov)
-{
-	return nvme_rq_mapv_prp(ctrl, rq, cmd, iov, niov);
-}
-
 int nvme_map_prp(struct nvme_ctrl *ctrl, leint64_t *prplists, int nprplists, union nvme_cmd *cmd,
 		 iova_t iova, size_t len)
 {
