@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* The controller's way to host memory: the fake IOMMU, page by page, what a command's data pointer describes, and PRPs. */
+/* The way to host memory: the fake IOMMU, page by page, and what data pointers lead to by PRPs. */
 #include "nvme_model.h"
 
 #include <stdlib.h>

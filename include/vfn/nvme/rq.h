@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
-/* Requests (level two): command identifiers with a context and a page for a PRP list or an SGL each. */
+/* Requests (level two): command identifiers, each with a context and a page for its PRPs or SGL. */
 #ifndef VFN_NVME_RQ_H
 #define VFN_NVME_RQ_H
 
