@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* SGLs: of I/O virtual addresses, of mapped memory, in memory of the caller's; and when nvme_rq_mapv() has one. */
+/* SGLs: by I/O virtual address, of mapped memory, in callers' segments; and what nvme_rq_mapv() chooses. */
 #include "decode.h"
 
 #define SEED 0x20260801

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Vectors of 1 to 100 elements of odd sizes anywhere in their pages arrive by SGLs, in blocks of 512 and of 4096 bytes. */
+/* Vectors of 1 to 100 elements of odd sizes, anywhere in their pages, arrive by SGLs. */
 #include <stdlib.h>
 #include <string.h>
 
