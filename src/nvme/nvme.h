@@ -118,6 +118,28 @@ uint64_t nvme_timeout_ns(struct nvme_ctrl *ctrl);
 /* A time limit of a caller's in nanoseconds; @ts NULL gives @otherwise. */
 uint64_t nvme_timespec_ns(const struct timespec *ts, uint64_t otherwise);
 
+/*
+ * data.c: what a command transfers, either by the process's addresses or by I/O
+ * virtual ones. A walk hands out contiguous pieces that are neither empty nor
+ * wrap, until one is refused with -1.
+ */
+struct nvme_data {
+	const struct iovec *iov;
+	const struct iova_vec *iova;
+	int n;
+};
+
+typedef int nvme_piece_fn(void *opaque, iova_t iova, size_t len);
+
+int nvme_walk_data(struct nvme_ctrl *ctrl, const struct nvme_data *data, nvme_piece_fn *add,
+		   void *opaque);
+
+/*
+ * Whatever happens, the command has a data pointer that can do no harm: PRPs, and
+ * address 0 is never mapped.
+ */
+void nvme_clear_dptr(union nvme_cmd *cmd);
+
 /* dbbuf.c: shadow doorbells for the queues configured from now on, if that works out. */
 int nvme_setup_dbbuf(struct nvme_ctrl *ctrl);
 void nvme_attach_dbbuf(struct nvme_ctrl *ctrl, int index, struct nvme_dbbuf *dbbuf);

@@ -52,15 +52,11 @@ static int put(struct prps *prps, uint64_t addr)
 	return 0;
 }
 
-static int add(struct prps *prps, iova_t iova, size_t len)
+static int add(void *opaque, iova_t iova, size_t len)
 {
+	struct prps *prps = opaque;
 	size_t mask = prps->pagesize - 1;
 	uint64_t addr = iova, end = iova + len;
-
-	if (!len || end < iova)
-		return vfn_fail(EINVAL,
-				"%s: a piece of data of %zu bytes at 0x%llx is empty or wraps",
-				nvme_name(prps->ctrl), len, (unsigned long long)iova);
 
 	if (!prps->end) {
 		if (iova & 3)
@@ -89,59 +85,6 @@ static int add(struct prps *prps, iova_t iova, size_t len)
 	return 0;
 }
 
-static int add_iova_vec(struct prps *prps, const struct iova_vec *iov, int niov)
-{
-	for (int i = 0; i < niov; i++)
-		if (add(prps, iov[i].iova, iov[i].len))
-			return -1;
-
-	return 0;
-}
-
-/* A piece may lie in several mappings. */
-static int add_vaddr(struct prps *prps, const char *vaddr, size_t len)
-{
-	struct iommu_ctx *ctx = __iommu_ctx(prps->ctrl);
-	iova_t iova;
-	size_t run;
-
-	if (!len || (uintptr_t)vaddr + len < len)
-		return vfn_fail(EINVAL, "%s: a piece of data of %zu bytes at %p is empty or wraps",
-				nvme_name(prps->ctrl), len, (const void *)vaddr);
-
-	for (; len; vaddr += run, len -= run) {
-		run = vfn_iommu_translate(ctx, vaddr, len, &iova);
-		if (!run)
-			return vfn_fail(EFAULT,
-					"%s: data at %p is not mapped: see iommu_map_vaddr()",
-					nvme_name(prps->ctrl), (const void *)vaddr);
-		if (add(prps, iova, run))
-			return -1;
-	}
-
-	return 0;
-}
-
-static int add_iovec(struct prps *prps, const struct iovec *iov, int niov)
-{
-	for (int i = 0; i < niov; i++)
-		if (add_vaddr(prps, iov[i].iov_base, iov[i].iov_len))
-			return -1;
-
-	return 0;
-}
-
-/*
- * Whatever happens, the command has a data pointer that can do no harm: address
- * 0 is never mapped.
- */
-static void clear_dptr(union nvme_cmd *cmd)
-{
-	cmd->flags &= (uint8_t) ~(NVME_CMD_FLAGS_PSDT_MASK << NVME_CMD_FLAGS_PSDT_SHIFT);
-	cmd->dptr.prp1 = cpu_to_le64(0);
-	cmd->dptr.prp2 = cpu_to_le64(0);
-}
-
 static void finish(const struct prps *prps, union nvme_cmd *cmd)
 {
 	cmd->dptr.prp1 = cpu_to_le64(prps->first);
@@ -152,28 +95,10 @@ static void finish(const struct prps *prps, union nvme_cmd *cmd)
 		cmd->dptr.prp2 = prps->list[0];
 }
 
-static int check_vector(struct nvme_ctrl *ctrl, const void *iov, int niov)
+static int build(struct prps *prps, union nvme_cmd *cmd, const struct nvme_data *data)
 {
-	if (!iov || niov < 1)
-		return vfn_fail(EINVAL, "%s: no pieces of data", nvme_name(ctrl));
-
-	return 0;
-}
-
-static int build_iova(struct prps *prps, union nvme_cmd *cmd, const struct iova_vec *iov, int niov)
-{
-	clear_dptr(cmd);
-	if (check_vector(prps->ctrl, iov, niov) || add_iova_vec(prps, iov, niov))
-		return -1;
-	finish(prps, cmd);
-
-	return 0;
-}
-
-static int build(struct prps *prps, union nvme_cmd *cmd, const struct iovec *iov, int niov)
-{
-	clear_dptr(cmd);
-	if (check_vector(prps->ctrl, iov, niov) || add_iovec(prps, iov, niov))
+	nvme_clear_dptr(cmd);
+	if (nvme_walk_data(prps->ctrl, data, add, prps))
 		return -1;
 	finish(prps, cmd);
 
@@ -203,7 +128,7 @@ static int caller_list(struct nvme_ctrl *ctrl, leint64_t *list, int npages, unio
 		.list = list,
 		.npages = npages,
 	};
-	clear_dptr(cmd);
+	nvme_clear_dptr(cmd);
 
 	if (npages < 1)
 		return vfn_fail(EINVAL, "%s: %d pages for PRP lists", nvme_name(ctrl), npages);
@@ -234,7 +159,7 @@ int nvme_rq_mapv_iova_prp(struct nvme_ctrl *ctrl, struct nvme_rq *rq, union nvme
 {
 	struct prps prps = request_list(ctrl, rq);
 
-	return build_iova(&prps, cmd, iov, niov);
+	return build(&prps, cmd, &(struct nvme_data){ .iova = iov, .n = niov });
 }
 
 int nvme_rq_mapv_prp(struct nvme_ctrl *ctrl, struct nvme_rq *rq, union nvme_cmd *cmd,
@@ -242,13 +167,7 @@ int nvme_rq_mapv_prp(struct nvme_ctrl *ctrl, struct nvme_rq *rq, union nvme_cmd 
 {
 	struct prps prps = request_list(ctrl, rq);
 
-	return build(&prps, cmd, iov, niov);
-}
-
-int nvme_rq_mapv(struct nvme_ctrl *ctrl, struct nvme_rq *rq, union nvme_cmd *cmd, struct iovec *iov,
-		 int niov)
-{
-	return nvme_rq_mapv_prp(ctrl, rq, cmd, iov, niov);
+	return build(&prps, cmd, &(struct nvme_data){ .iov = iov, .n = niov });
 }
 
 int nvme_map_prp(struct nvme_ctrl *ctrl, leint64_t *prplists, int nprplists, union nvme_cmd *cmd,
@@ -267,7 +186,7 @@ int nvme_mapv_iova_prp(struct nvme_ctrl *ctrl, leint64_t *prplists, int nprplist
 	if (caller_list(ctrl, prplists, nprplists, cmd, &prps))
 		return -1;
 
-	return build_iova(&prps, cmd, iov, niov);
+	return build(&prps, cmd, &(struct nvme_data){ .iova = iov, .n = niov });
 }
 
 int nvme_mapv_prp(struct nvme_ctrl *ctrl, leint64_t *prplists, int nprplists, union nvme_cmd *cmd,
@@ -278,5 +197,5 @@ int nvme_mapv_prp(struct nvme_ctrl *ctrl, leint64_t *prplists, int nprplists, un
 	if (caller_list(ctrl, prplists, nprplists, cmd, &prps))
 		return -1;
 
-	return build(&prps, cmd, iov, niov);
+	return build(&prps, cmd, &(struct nvme_data){ .iov = iov, .n = niov });
 }

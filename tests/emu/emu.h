@@ -87,6 +87,10 @@ int emu_teardown(void **state);
  * - PRPs: PRP1 not aligned to 4 bytes, a list not to 8, an offset in a later
  *   entry or chain pointer, a reserved PRP2 that is not zero, and any page,
  *   list included, that the IOMMU does not map for the direction of the transfer;
+ * - SGLs: where SGLS or the admin queue does not allow them; a type that is not data
+ *   block, segment or last segment, or in the wrong place; reserved bytes; segments
+ *   of no descriptors or not aligned to 8 bytes; more or less than the length of the
+ *   data; data off the dwords that SGLS asks for; memory that is not mapped;
  * - commands: PSDT, reserved bits and dwords, a CID that is outstanding or 0xffff;
  * - queues: memory that is not mapped, misaligned, shared with another queue, or
  *   holds phase bits when a completion queue is created; PC clear; a completion
@@ -491,6 +495,7 @@ struct emu_ns_opts {
  * @aerl: Identify AERL plus one, default 4
  * @acl: Identify ACL plus one, default 4
  * @abort_fails: Abort never aborts
+ * @sgls: Identify SGLS, default 0: no SGLs; 1 as QEMU has it, 2 with dword alignment
  * @dbbuf: doorbell buffer config is supported
  * @dbbuf_lazy: event indexes are never advanced, so that the host rings no doorbell
  * @start_enabled: found with CC.EN and CSTS.RDY set, as after a crash
@@ -516,6 +521,7 @@ struct emu_nvme_opts {
 	bool no_mdts;
 	unsigned int aerl, acl;
 	bool abort_fails;
+	uint32_t sgls;
 	bool dbbuf, dbbuf_lazy;
 	bool start_enabled, start_cfs;
 	struct emu_ns_opts ns[EMU_MAX_NS];

@@ -2,7 +2,6 @@
 /* What every command must fulfil before it is executed. */
 #include "nvme_model.h"
 
-#define PSDT(dw0) ((dw0) >> 14 & 3)
 #define FUSE_RESERVED(dw0) ((dw0) >> 8 & 0x3f)
 
 const struct nvme_op *nvme_find_op(const struct cmd *cmd)
@@ -89,7 +88,29 @@ static uint16_t check_data(struct emu_nvme *n, struct cmd *cmd, const struct nvm
 	if (cmd->len > max)
 		return SC_INVALID_FIELD;
 
-	return nvme_walk_prps(n, cmd);
+	return PSDT(cmd->dw[0]) ? nvme_walk_sgl(n, cmd) : nvme_walk_prps(n, cmd);
+}
+
+static bool check_psdt(struct emu_nvme *n, const struct cmd *cmd, const struct nvme_op *op)
+{
+	const unsigned int psdt = PSDT(cmd->dw[0]);
+	const char *why;
+
+	if (!psdt)
+		return true;
+	if (psdt != PSDT_SGL)
+		why = "which is reserved, or for an SGL of metadata";
+	else if (!SGLS_SUPPORT(n->o.sgls))
+		why = "there is no SGL support";
+	else if (!cmd->sqid)
+		why = "admin commands have PRPs";
+	else if (op->dptr != DPTR_DATA)
+		why = "there is no data";
+	else
+		return true;
+	nvme_report(n, "%s cid %u: PSDT is %u, %s", op->name, cmd->cid, psdt, why);
+
+	return false;
 }
 
 uint16_t nvme_check_cmd(struct emu_nvme *n, struct cmd *cmd)
@@ -105,11 +126,8 @@ uint16_t nvme_check_cmd(struct emu_nvme *n, struct cmd *cmd)
 		nvme_report(n, "sq %u: cid 0xffff is reserved", cmd->sqid);
 	if (!op || (cmd->sqid && CC_CSS(n->cc) == 7))
 		return SC_INVALID_OPCODE;
-	if (PSDT(cmd->dw[0])) {
-		nvme_report(n, "%s cid %u: PSDT is %u, there is no SGL support", op->name, cmd->cid,
-			    PSDT(cmd->dw[0]));
+	if (!check_psdt(n, cmd, op))
 		return SC_INVALID_FIELD;
-	}
 	check_reserved(n, cmd, op);
 	status = check_nsid(n, cmd, op);
 	if (status || op->dptr != DPTR_DATA)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* The controller's way to host memory: the fake IOMMU, page by page, and PRPs. */
+/* The way to host memory: the fake IOMMU, page by page, and what data pointers lead to by PRPs. */
 #include "nvme_model.h"
 
 #include <stdlib.h>
@@ -45,16 +45,9 @@ bool nvme_dma_read(struct emu_nvme *n, uint64_t iova, void *buf, size_t len, con
 	return true;
 }
 
-/* ------------------------------------------------------------------- PRPs */
+/* ---------------------------------------------------------- data pointers */
 
-struct walk {
-	struct emu_nvme *n;
-	struct cmd *cmd;
-	uint64_t page, left;
-	uint16_t status;
-};
-
-static bool bad(struct walk *w, uint16_t status, const char *what, uint64_t value)
+bool nvme_bad_dptr(struct walk *w, uint16_t status, const char *what, uint64_t value)
 {
 	nvme_report(w->n, "%s cid %u: %s (0x%llx)", nvme_cmd_name(w->cmd), w->cmd->cid, what,
 		    (unsigned long long)value);
@@ -79,10 +72,8 @@ static bool reachable(struct walk *w, uint64_t iova, uint64_t len)
 	return true;
 }
 
-static bool add_seg(struct walk *w, uint64_t iova)
+bool nvme_add_seg(struct walk *w, uint64_t iova, uint32_t len)
 {
-	uint64_t room = w->page - (iova & (w->page - 1));
-	uint64_t len = w->left < room ? w->left : room;
 	struct cmd *cmd = w->cmd;
 
 	if (!reachable(w, iova, len))
@@ -94,12 +85,21 @@ static bool add_seg(struct walk *w, uint64_t iova)
 	return true;
 }
 
+/* ------------------------------------------------------------------- PRPs */
+
+static bool add_to_page_end(struct walk *w, uint64_t iova)
+{
+	uint64_t room = w->page - (iova & (w->page - 1));
+
+	return nvme_add_seg(w, iova, w->left < room ? w->left : room);
+}
+
 static bool add_page(struct walk *w, uint64_t entry)
 {
 	if (entry & (w->page - 1))
-		return bad(w, SC_PRP_OFFSET, "PRP entry has an offset", entry);
+		return nvme_bad_dptr(w, SC_PRP_OFFSET, "PRP entry has an offset", entry);
 
-	return add_seg(w, entry);
+	return add_to_page_end(w, entry);
 }
 
 static bool read_entry(struct walk *w, uint64_t at, uint64_t *entry)
@@ -119,7 +119,7 @@ static bool walk_list(struct walk *w, uint64_t at)
 	uint64_t entry;
 
 	if (at & 7)
-		return bad(w, SC_PRP_OFFSET, "PRP list is not aligned to 8 bytes", at);
+		return nvme_bad_dptr(w, SC_PRP_OFFSET, "PRP list is not aligned to 8 bytes", at);
 
 	while (w->left) {
 		bool last_slot = (at & (w->page - 1)) == w->page - 8;
@@ -128,8 +128,8 @@ static bool walk_list(struct walk *w, uint64_t at)
 			return false;
 		if (last_slot && w->left > w->page) {
 			if (entry & (w->page - 1))
-				return bad(w, SC_PRP_OFFSET, "PRP list chain pointer has an offset",
-					   entry);
+				return nvme_bad_dptr(w, SC_PRP_OFFSET,
+						     "PRP list chain pointer has an offset", entry);
 			at = entry;
 			continue;
 		}
@@ -146,11 +146,11 @@ uint16_t nvme_walk_prps(struct emu_nvme *n, struct cmd *cmd)
 	struct walk w = { n, cmd, nvme_page_size(n), cmd->len, SC_SUCCESS };
 
 	if (cmd->prp1 & 3)
-		bad(&w, SC_PRP_OFFSET, "PRP1 is not aligned to 4 bytes", cmd->prp1);
-	else if (!add_seg(&w, cmd->prp1))
+		nvme_bad_dptr(&w, SC_PRP_OFFSET, "PRP1 is not aligned to 4 bytes", cmd->prp1);
+	else if (!add_to_page_end(&w, cmd->prp1))
 		return w.status;
 	else if (!w.left && cmd->prp2)
-		bad(&w, SC_INVALID_FIELD, "PRP2 is reserved and not zero", cmd->prp2);
+		nvme_bad_dptr(&w, SC_INVALID_FIELD, "PRP2 is reserved and not zero", cmd->prp2);
 	else if (w.left && w.left <= w.page)
 		add_page(&w, cmd->prp2);
 	else if (w.left)

@@ -49,6 +49,7 @@ static void init_ctrl(struct emu_nvme *n)
 	put_le32(id + 516, n->o.nns);
 	put_le16(id + 520, 0x000d); /* ONCS: compare, dsm, write zeroes */
 	id[525] = 1;		    /* VWC */
+	put_le32(id + 536, n->o.sgls);
 	snprintf((char *)id + 768, 256, "nqn.2014-08.org.nvmexpress:uuid:emu-%s",
 		 pci->bdf ? pci->bdf : EMU_BDF);
 }

@@ -42,6 +42,10 @@
 #define NVME_MAX_AENS 16
 #define NVME_FEATURES 16
 #define NSID_ALL UINT32_MAX
+#define SGLS_SUPPORT(sgls) ((sgls)&3)
+#define SGLS_DWORD_ALIGNED 2
+#define PSDT(dw0) ((dw0) >> 14 & 3)
+#define PSDT_SGL 1
 #define NEVER UINT64_MAX
 
 /* Status field without phase: SC, SCT << 8, DNR << 14. */
@@ -56,6 +60,9 @@ enum nvme_status {
 	SC_SQ_DELETED = 0x0008,
 	SC_INVALID_NS = 0x400b,
 	SC_SEQUENCE = 0x400c,
+	SC_SGL_SEGMENT = 0x400d,
+	SC_SGL_LENGTH = 0x400f,
+	SC_SGL_TYPE = 0x4011,
 	SC_PRP_OFFSET = 0x4013,
 	SC_WRITE_PROTECTED = 0x4020,
 	SC_LBA_RANGE = 0x4080,
@@ -226,8 +233,24 @@ void nvme_queues_unmapping(struct emu_nvme *n, uint64_t iova, uint64_t last);
 /* nvme_dma.c */
 void *nvme_dma(struct emu_nvme *n, uint64_t iova, bool write, const char *what);
 bool nvme_dma_read(struct emu_nvme *n, uint64_t iova, void *buf, size_t len, const char *what);
+
+/* The way along a command's data pointer. */
+struct walk {
+	struct emu_nvme *n;
+	struct cmd *cmd;
+	uint64_t page, left;
+	uint16_t status;
+};
+
+/* Report what is wrong with it; false. */
+bool nvme_bad_dptr(struct walk *w, uint16_t status, const char *what, uint64_t value);
+/* It leads to this memory; false if that cannot be reached. */
+bool nvme_add_seg(struct walk *w, uint64_t iova, uint32_t len);
 uint16_t nvme_walk_prps(struct emu_nvme *n, struct cmd *cmd);
 uint16_t nvme_transfer(struct emu_nvme *n, struct cmd *cmd, void *buf, size_t len);
+
+/* nvme_sgl.c */
+uint16_t nvme_walk_sgl(struct emu_nvme *n, struct cmd *cmd);
 
 /* nvme_check.c */
 enum nsid_rule {

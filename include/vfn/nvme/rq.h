@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
-/* Requests (level two): command identifiers with a context and a PRP list each. */
+/* Requests (level two): command identifiers, each with a context and a page for its PRPs or SGL. */
 #ifndef VFN_NVME_RQ_H
 #define VFN_NVME_RQ_H
 
@@ -41,7 +41,7 @@ enum vfn_nvme_rq_state {
  * @sq: queue it belongs to
  * @cid: command identifier, its index in sq->rqs
  * @state: of enum vfn_nvme_rq_state; private
- * @page: memory of a controller page for the PRP list
+ * @page: memory of a controller page for the PRP list or the SGL segment
  * @rq_next: next free one
  * @mapped: memory mapped for the time of the command; private
  * @mapped_len: bytes of it; private
@@ -267,11 +267,23 @@ VFN_INLINE void nvme_rq_exec(struct nvme_rq *rq, union nvme_cmd *cmd)
 
 /*
  * Data pointers. The memory must stay mapped until the command has completed.
- * Errors of all: EINVAL (length 0 or wrapping; a start that is not a multiple
- * of 4; a piece that does not start, or an inner one that does not end, on a
- * controller page, so that PRPs cannot express it; more than the request's
- * list page holds), EFAULT (some of it is not mapped). On an error the data
- * pointer is zero, an address that is never mapped.
+ * They replace what the command has, and PSDT with it: PRPs, or an SGL with a
+ * contiguous metadata buffer. Errors of all: EINVAL (no pieces; a length that is
+ * 0 or wraps; more than the request's page has room for), EFAULT (some of the
+ * data is not mapped). On an error the data pointer is zero, an address that is
+ * never mapped, and PSDT says PRPs.
+ *
+ * EINVAL from PRPs also: a start that is not a multiple of 4; a piece that does
+ * not start, or an inner one that does not end, on a controller page, so that
+ * PRPs cannot express it.
+ *
+ * SGLs take pieces of any size anywhere. EINVAL from them also: an address or a
+ * length that is not a multiple of 4, where NVME_CTRL_F_SGLS_DWORD_ALIGNMENT
+ * says so. Contiguous data is described in the command itself. Otherwise the page
+ * has one segment of page size / 16 descriptors; pieces that follow each other in
+ * I/O virtual memory share a descriptor, one that lies in several mappings may
+ * take several. Whether the controller takes SGLs is not checked, so that any
+ * command can be made: see NVME_CTRL_F_SGLS_SUPPORTED. Admin commands have PRPs.
  */
 
 /**
@@ -314,12 +326,41 @@ int nvme_rq_mapv_iova_prp(struct nvme_ctrl *ctrl, struct nvme_rq *rq, union nvme
 			  struct iova_vec *iov, int niov);
 
 /**
+ * nvme_rq_mapv_sgl - describe pieces of mapped memory by an SGL
+ * @ctrl: controller
+ * @rq: request, whose page takes the segment if one is needed
+ * @cmd: command; its data pointer is set
+ * @iov: pieces
+ * @niov: how many
+ *
+ * Return: 0, or -1 with errno.
+ */
+int nvme_rq_mapv_sgl(struct nvme_ctrl *ctrl, struct nvme_rq *rq, union nvme_cmd *cmd,
+		     struct iovec *iov, int niov);
+
+/**
+ * nvme_rq_mapv_iova_sgl - describe pieces of I/O virtual memory by an SGL
+ * @ctrl: controller
+ * @rq: request
+ * @cmd: command; its data pointer is set
+ * @iov: pieces
+ * @niov: how many
+ *
+ * Return: 0, or -1 with errno.
+ */
+int nvme_rq_mapv_iova_sgl(struct nvme_ctrl *ctrl, struct nvme_rq *rq, union nvme_cmd *cmd,
+			  struct iova_vec *iov, int niov);
+
+/**
  * nvme_rq_mapv - describe pieces of mapped memory in the way that suits the controller
  * @ctrl: controller
  * @rq: request
  * @cmd: command; its data pointer is set
  * @iov: pieces
  * @niov: how many
+ *
+ * By an SGL if the controller takes SGLs, @rq is not of the admin queue, and the
+ * SGL is possible; by PRPs otherwise.
  *
  * Return: 0, or -1 with errno.
  */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
-/* Helpers: synchronous commands, status, PRP lists in the caller's memory. */
+/* Helpers: synchronous commands, status, PRP lists and SGLs in the caller's memory. */
 #ifndef VFN_NVME_UTIL_H
 #define VFN_NVME_UTIL_H
 
@@ -159,6 +159,42 @@ int nvme_mapv_prp(struct nvme_ctrl *ctrl, leint64_t *prplists, int nprplists, un
  * Return: 0, or -1 with errno.
  */
 int nvme_mapv_iova_prp(struct nvme_ctrl *ctrl, leint64_t *prplists, int nprplists,
+		       union nvme_cmd *cmd, struct iova_vec *iov, int niov);
+
+/*
+ * SGL segments in memory of the caller's: one controller page, page size / 16
+ * descriptors, contiguous in both address spaces, mapped and aligned to 8 bytes
+ * (EINVAL otherwise). NULL has room for none, which is enough for contiguous
+ * data. Errors as in <vfn/nvme/rq.h>. Thread-safe as far as arguments are not
+ * shared.
+ */
+
+/**
+ * nvme_mapv_sgl - describe pieces of mapped memory by an SGL
+ * @ctrl: controller
+ * @seglist: memory for the segment
+ * @seglist_iova: I/O virtual address of it
+ * @cmd: command; its data pointer is set
+ * @iov: pieces
+ * @niov: how many
+ *
+ * Return: 0, or -1 with errno.
+ */
+int nvme_mapv_sgl(struct nvme_ctrl *ctrl, struct nvme_sgld *seglist, iova_t seglist_iova,
+		  union nvme_cmd *cmd, struct iovec *iov, int niov);
+
+/**
+ * nvme_mapv_iova_sgl - describe pieces of I/O virtual memory by an SGL
+ * @ctrl: controller
+ * @seglist: memory for the segment
+ * @seglist_iova: I/O virtual address of it
+ * @cmd: command; its data pointer is set
+ * @iov: pieces
+ * @niov: how many
+ *
+ * Return: 0, or -1 with errno.
+ */
+int nvme_mapv_iova_sgl(struct nvme_ctrl *ctrl, struct nvme_sgld *seglist, iova_t seglist_iova,
 		       union nvme_cmd *cmd, struct iova_vec *iov, int niov);
 
 VFN_END_DECLS

@@ -400,6 +400,8 @@ NAME(nvme_rq_exec, void(rq *, cmd *));
 NAME(nvme_rq_map_prp, int(ctrl *, rq *, cmd *, iova_t, size_t));
 NAME(nvme_rq_mapv_prp, int(ctrl *, rq *, cmd *, struct iovec *, int));
 NAME(nvme_rq_mapv_iova_prp, int(ctrl *, rq *, cmd *, struct iova_vec *, int));
+NAME(nvme_rq_mapv_sgl, int(ctrl *, rq *, cmd *, struct iovec *, int));
+NAME(nvme_rq_mapv_iova_sgl, int(ctrl *, rq *, cmd *, struct iova_vec *, int));
 NAME(nvme_rq_mapv, int(ctrl *, rq *, cmd *, struct iovec *, int));
 NAME(nvme_rq_spin, int(rq *, cqe *));
 NAME(nvme_rq_wait, int(rq *, cqe *, struct timespec *));
@@ -418,6 +420,8 @@ NAME(nvme_admin, int(ctrl *, cmd *, void *, size_t, cqe *));
 NAME(nvme_map_prp, int(ctrl *, leint64_t *, int, cmd *, iova_t, size_t));
 NAME(nvme_mapv_prp, int(ctrl *, leint64_t *, int, cmd *, struct iovec *, int));
 NAME(nvme_mapv_iova_prp, int(ctrl *, leint64_t *, int, cmd *, struct iova_vec *, int));
+NAME(nvme_mapv_sgl, int(ctrl *, struct nvme_sgld *, iova_t, cmd *, struct iovec *, int));
+NAME(nvme_mapv_iova_sgl, int(ctrl *, struct nvme_sgld *, iova_t, cmd *, struct iova_vec *, int));
 
 /* vfn/support/ */
 _Static_assert(SAME_TYPE(leint16_t, uint16_t) && SAME_TYPE(beint16_t, uint16_t), "16 bits");

@@ -185,6 +185,18 @@ static inline char *new_pages(size_t len)
 	return mem;
 }
 
+static inline void map_at(struct machine *m, void *vaddr, size_t len, iova_t iova)
+{
+	assert_int_equal(iommu_map_vaddr(__iommu_ctx(&m->ctrl), vaddr, len, &iova,
+					 IOMMU_MAP_FIXED_IOVA),
+			 0);
+}
+
+static inline void unmap(struct machine *m, void *vaddr)
+{
+	assert_int_equal(iommu_unmap_vaddr(__iommu_ctx(&m->ctrl), vaddr, NULL), 0);
+}
+
 /* xorshift64*, so that failures can be repeated. */
 static inline uint64_t next_random(uint64_t *seed)
 {

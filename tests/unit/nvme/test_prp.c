@@ -60,13 +60,6 @@ static void map_one(struct bench *b, uint64_t iova, uint64_t len)
 	check(b, len);
 }
 
-static void assert_harmless(const union nvme_cmd *cmd)
-{
-	assert_int_equal(cmd->dptr.prp1, 0);
-	assert_int_equal(cmd->dptr.prp2, 0);
-	assert_int_equal(cmd->flags >> 6, 0);
-}
-
 static void refuse_one(struct bench *b, uint64_t iova, uint64_t len)
 {
 	spoil_command(b);

@@ -16,39 +16,6 @@ static void get_area(struct area *area, size_t len)
 	area->len = len;
 }
 
-static void map_at(struct machine *m, void *vaddr, size_t len, iova_t iova)
-{
-	assert_int_equal(iommu_map_vaddr(__iommu_ctx(&m->ctrl), vaddr, len, &iova,
-					 IOMMU_MAP_FIXED_IOVA),
-			 0);
-}
-
-static void unmap(struct machine *m, void *vaddr)
-{
-	assert_int_equal(iommu_unmap_vaddr(__iommu_ctx(&m->ctrl), vaddr, NULL), 0);
-}
-
-static void assert_harmless(const union nvme_cmd *cmd)
-{
-	assert_int_equal(cmd->dptr.prp1, 0);
-	assert_int_equal(cmd->dptr.prp2, 0);
-	assert_int_equal(cmd->flags >> 6, 0);
-}
-
-static union nvme_cmd spoilt(void)
-{
-	union nvme_cmd cmd;
-
-	memset(&cmd, 0xff, sizeof(cmd));
-
-	return cmd;
-}
-
-static struct lists lists_of(struct nvme_rq *rq)
-{
-	return (struct lists){ rq->page.vaddr, rq->page.iova, PAGE, PAGE };
-}
-
 static void check(const union nvme_cmd *cmd, const struct lists *lists, const struct range *want,
 		  size_t n)
 {
