@@ -84,7 +84,7 @@ help:
 	@echo 'make check      unit tests under ASan and UBSan, the threaded ones under TSan; no root, no hardware'
 	@echo 'make check-vm   tests in guests under QEMU, against real kernels; no root, no KVM, no hardware'
 	@echo '                PROFILE=NAME,... chooses guests, TEST=PATTERN,... cases, VFN_KERNEL=FILE another kernel'
-	@echo '                PROFILE=own-6.12 has iommufd: that kernel is built, once, which takes some ten minutes'
+	@echo '                PROFILE=own-6.12 has iommufd: that kernel is built, once, in 4 to 10 minutes'
 	@echo 'make demo       boot a guest: identify, 16 MiB of verified I/O, a short performance run'
 	@echo 'make coverage   line coverage of src/ by the unit tests'
 	@echo 'make lint       clang-format, gcc and clang with -Werror, scan-build, cppcheck, valgrind'

@@ -77,7 +77,7 @@ def build(name, root, config):
         unpack(package, work)
         say(f"configuring {name}")
         configure(work, config)
-        say(f"building {name}: once, some ten minutes on two cores")
+        say(f"building {name}: once, 4 to 10 minutes on two cores")
         jobs = len(os.sched_getaffinity(0))
         make(work, f"building {name}", "-j", str(jobs), "bzImage")
 
