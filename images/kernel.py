@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Find or fetch a guest kernel: Debian's stock ones from the package archive, or one of the user's own.
+"""Find, fetch or build a guest kernel: Debian's stock ones, ours from Debian's source package, or the user's.
 
 A Debian kernel is downloaded and unpacked without root and without installing it. Only the boot image and the
 modules that a guest loads are kept, in ${XDG_CACHE_HOME:-~/.cache}/libvfn/kernels/PACKAGE_VERSION.
+One of ours is configured by images/kernel.config, has no modules, and is built once (see images/own.py).
 
   python3 -m images.kernel debian-6.1              print where it is, fetching it if need be
+  python3 -m images.kernel own-6.12                the same, building it if need be
   python3 -m images.kernel --update debian-6.1     look for a newer package
   VFN_KERNEL=bzImage [VFN_MODULES=/lib/modules/X] python3 -m images.kernel custom
 """
 
-import contextlib
-import fcntl
 import lzma
 import os
 import pathlib
@@ -21,7 +21,10 @@ import sys
 import tempfile
 from dataclasses import dataclass
 
-from images.progress import run, say
+from images import archive, own
+from images.archive import KernelError
+from images.cache import cache_dir, locked
+from images.progress import say
 
 # name -> the prefix of the package that holds the kernel, and the meta packages that may lead to it
 DEBIAN = {
@@ -32,13 +35,6 @@ DEBIAN = {
 # What a guest loads, in order. A name that the kernel has built in, or has not, is passed over.
 MODULES = ["virtio_pci", "virtio_console", "crc32c_generic", "ext4", "nvme", "vfio_iommu_type1", "vfio-pci"]
 
-ELSEWHERE = """set VFN_KERNEL=/path/to/bzImage and VFN_MODULES=/lib/modules/VERSION to use a kernel that is already here
-(virtio-pci, virtio-console, nvme, ext4, vfio-pci and vfio_iommu_type1, built in or as modules)"""
-
-
-class KernelError(Exception):
-    """No such kernel can be had; the text says what to do."""
-
 
 @dataclass
 class Kernel:
@@ -48,29 +44,16 @@ class Kernel:
     modules: list
 
 
-def cache_dir():
-    """The folder that every clone on this machine shares."""
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    return pathlib.Path(base) / "libvfn"
-
-
-@contextlib.contextmanager
-def locked(path):
-    """Hold an exclusive lock, so that two runs do not fetch the same thing at once."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "w", encoding="ascii") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
 def get(name, update=False):
     """Return the Kernel called name."""
     if name == "custom":
         return custom()
-    if name not in DEBIAN:
-        raise KernelError(f"unknown kernel {name!r} ({', '.join(DEBIAN)}, custom)")
+    if name not in DEBIAN and name not in own.OWN:
+        raise KernelError(f"unknown kernel {name!r} ({', '.join([*DEBIAN, *own.OWN])}, custom)")
     root = cache_dir() / "kernels"
     with locked(root / f".{name}.lock"):
+        if name in own.OWN:
+            return unpacked(name, own.get(name, root, update))
         current = root / name
         if update or not current.exists():
             current.unlink(missing_ok=True)
@@ -105,11 +88,12 @@ def unpacked(name, folder):
 
 def fetch(name, root):
     """Download and unpack one of Debian's kernels below root; return the name of its folder."""
-    if not shutil.which("apt-get") or not shutil.which("dpkg"):
-        raise KernelError(f"{name} comes from Debian's package archive, and there is no apt-get here:\n{ELSEWHERE}")
+    archive.check_installed(name)
+    prefix, metas = DEBIAN[name]
     with tempfile.TemporaryDirectory(dir=root, prefix=".new-") as folder:
         work = pathlib.Path(folder)
-        package = download(name, work)
+        package = archive.download(name, f"{prefix}*", lambda options: archive.find_dependency(prefix, metas, options),
+                                   work)
         say(f"unpacking {package.name}")
         tree = work / "tree"
         subprocess.run(["dpkg", "-x", package, tree], check=True)
@@ -136,53 +120,6 @@ def tool(name):
     if not found:
         raise KernelError(f"{name} is not installed: run ci/install-deps vm")
     return found
-
-
-def download(name, work):
-    """Download the package of a Debian kernel to work, with fresh lists of our own if the system's do not do."""
-    own = ["-o", f"Dir::State={work}/apt", "-o", f"Dir::State::lists={work}/apt/lists",
-           "-o", f"Dir::Cache={work}/apt", "-o", "Dir::State::status=/var/lib/dpkg/status"]
-    options = ["-q", "-o", "APT::Sandbox::User=root"]
-    reason = said = ""
-    for private in (False, True):
-        if private:
-            (work / "apt/lists/partial").mkdir(parents=True)
-            options += own
-            say("fetching fresh package lists (apt-get update, into the cache)")
-            result = run(["apt-get", *options, "-o", "APT::Update::Error-Mode=any", "update"],
-                         "fetching package lists")
-            # An archive that the kernel does not come from may fail.
-            said = errors(result)
-        package = find_package(name, options)
-        if not package:
-            reason = said or (f"no archive in /etc/apt has a {DEBIAN[name][0]}* package "
-                              "(Debian 12 with its security updates has one)")
-            continue
-        say(f"downloading {package}")
-        result = run(["apt-get", *options, "download", package], f"downloading {package}", cwd=work)
-        found = list(work.glob("*.deb"))
-        if result.returncode == 0 and found:
-            return found[0]
-        reason = "\n".join(filter(None, [errors(result), said]))
-    raise KernelError(f"{name} could not be downloaded: {reason}\n"
-                      f"Without access to Debian's package archive, {ELSEWHERE}")
-
-
-def errors(result):
-    """What apt-get calls an error in its output."""
-    return "\n".join(line for line in result.stdout.splitlines() if line.startswith("E: "))
-
-
-def find_package(name, options):
-    """The package that holds the newest kernel of this name, or None."""
-    prefix, metas = DEBIAN[name]
-    for meta in metas:
-        shown = subprocess.run(["apt-cache", *options, "show", "--no-all-versions", meta], check=False,
-                               stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout
-        found = re.search(rf"^Depends:.*?({re.escape(prefix)}\S+)", shown, re.MULTILINE)
-        if found:
-            return found[1]
-    return None
 
 
 def needed_modules(tree):

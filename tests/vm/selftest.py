@@ -2,16 +2,18 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Tests of the VM runner itself, without a guest: does it notice what it is there to notice?"""
 
+import os
 import pathlib
 import sys
 import tempfile
 import unittest
+from unittest import mock
 
 sys.dont_write_bytecode = True
 sys.path[:0] = [str(pathlib.Path(__file__).resolve().parent), str(pathlib.Path(__file__).resolve().parents[2])]
 
 # pylint: disable=wrong-import-position,missing-function-docstring
-from images import kernel
+from images import kernel, own
 from images.initramfs import Initramfs
 from vmlib import kernellog, profile
 from vmlib.tap import Parser
@@ -90,8 +92,12 @@ class Files(unittest.TestCase):
         with self.assertRaises(profile.ProfileError):
             profile.cases(["devices", "no-such-case"])
 
+    def test_optional_profiles_run_when_they_are_named(self):
+        self.assertEqual([item.guest["kernel"] for item in profile.profiles(["own-6.12-debug"], False)],
+                         ["own-6.12-debug"])
+
     def test_cases_bind_controllers_that_exist(self):
-        for item in profile.profiles([], False):
+        for item in profile.profiles([], False) + profile.profiles(list(own.OWN), False):
             for case in profile.cases([]):
                 for controller in case.bind:
                     self.assertIn(controller, item.controllers)
@@ -113,6 +119,54 @@ class Files(unittest.TestCase):
         self.assertEqual(data.count(b"070701"), 4)
         self.assertIn(b"vfn/bin/x\0hello", data)
         self.assertTrue(data.rstrip(b"\0").endswith(b"TRAILER!!!"))
+
+
+class OwnKernel(unittest.TestCase):
+    """A kernel that is built here."""
+
+    def test_dropped_option_is_noticed(self):
+        wanted = 'CONFIG_A=y\n# CONFIG_B=y\nCONFIG_C="x"\nCONFIG_D=y\n'
+        self.assertEqual(own.lost(wanted, 'CONFIG_A=y\nCONFIG_C="x"\nCONFIG_D=y\nCONFIG_E=y\n'), [])
+        self.assertEqual(own.lost(wanted, 'CONFIG_A=m\n# CONFIG_D is not set\n'),
+                         ["CONFIG_A=y", 'CONFIG_C="x"', "CONFIG_D=y"])
+
+    def test_of_two_settings_the_last_is_wanted(self):
+        self.assertEqual(own.lost("CONFIG_A=1\nCONFIG_A=2\n", "CONFIG_A=2\n"), [])
+        self.assertEqual(own.lost("CONFIG_A=1\nCONFIG_A=2\n", "CONFIG_A=1\n"), ["CONFIG_A=2"])
+
+    def test_both_variants_have_what_the_plain_one_has(self):
+        self.assertIn("CONFIG_IOMMUFD=y\n", own.fragment("own-6.12"))
+        self.assertTrue(own.fragment("own-6.12-debug").startswith(own.fragment("own-6.12")))
+        self.assertIn("CONFIG_PROVE_LOCKING=y\n", own.fragment("own-6.12-debug"))
+
+    def test_cache_knows_source_and_configuration_apart(self):
+        with tempfile.TemporaryDirectory() as folder:
+            root = pathlib.Path(folder)
+            config = own.fragment("own-6.12")
+            self.assertIsNone(own.cached("own-6.12", root, config))
+            for number, version in enumerate(["6.12.9-1", "6.12.10-1~deb12u1"]):
+                place = root / own.folder_name("own-6.12", version, config)
+                place.mkdir()
+                os.utime(place, (number, number))
+            (root / own.folder_name("own-6.12-debug", "6.12.11-1", config)).mkdir()
+            self.assertEqual(own.cached("own-6.12", root, config), place)
+            self.assertIsNone(own.cached("own-6.12", root, config + "CONFIG_X=y\n"))
+
+    def test_building_does_not_touch_what_is_cached(self):
+        with tempfile.TemporaryDirectory() as folder, mock.patch.object(own, "build") as build:
+            root = pathlib.Path(folder)
+            place = root / own.folder_name("own-6.12", "6.12.9-1", own.fragment("own-6.12"))
+            place.mkdir()
+            self.assertEqual(own.get("own-6.12", root), place)
+            build.assert_not_called()
+            own.get("own-6.12", root, update=True)
+            own.get("own-6.12-debug", root)
+            self.assertEqual([call.args[0] for call in build.call_args_list], ["own-6.12", "own-6.12-debug"])
+
+    def test_what_the_build_needs_is_named_at_once(self):
+        with mock.patch.object(own.shutil, "which", lambda program: None if program in ("flex", "bc") else program):
+            with self.assertRaisesRegex(kernel.KernelError, "flex, bc.*ci/install-deps kernel"):
+                own.check_installed("own-6.12")
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ class Profile:
     drives: dict = field(default_factory=dict)
     controllers: dict = field(default_factory=dict)
     devices: list = field(default_factory=list)
+    optional: bool = False
 
     def bdf(self, controller):
         """The PCI address that a controller has."""
@@ -63,7 +64,8 @@ def load(path):
     """Return the Profile of a file."""
     parser = reader()
     read(path, parser)
-    profile = Profile(path.stem, dict(parser["guest"]))
+    profile = Profile(path.stem, dict(parser["guest"]),
+                      optional=parser.getboolean("profile", "optional", fallback=False))
     for section in parser.sections():
         kind, _, name = section.partition(" ")
         options = dict(parser[section])
@@ -80,7 +82,7 @@ def load(path):
 
 
 def profiles(wanted, custom_kernel):
-    """The profiles to run: those that are named, or else all whose kernel is the kind in use."""
+    """The profiles to run: those that are named, or else all whose kernel is the kind in use but the optional ones."""
     known = {}
     for path in sorted((HERE / "profiles").glob("*.ini")):
         if not path.stem.startswith("base"):
@@ -91,7 +93,7 @@ def profiles(wanted, custom_kernel):
             raise ProfileError(f"no profile {', '.join(unknown)}: there are {', '.join(known)}")
         return [known[name] for name in wanted]
     return [profile for profile in known.values()
-            if (profile.guest["kernel"] == "custom") == custom_kernel]
+            if (profile.guest["kernel"] == "custom") == custom_kernel and not profile.optional]
 
 
 def cases(wanted):

@@ -9,7 +9,8 @@ import shutil
 import socket
 import subprocess
 
-from images.kernel import cache_dir, locked, tool
+from images.cache import cache_dir, locked
+from images.kernel import tool
 from images.progress import say
 from vmlib.profile import FIRST_SLOT
 from vmlib.qmp import QMP, QMPError
