@@ -1,38 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* SGLs: by I/O virtual address, of mapped memory, in callers' segments; and what nvme_rq_mapv() chooses. */
-#include "decode.h"
+#include "bench.h"
 
 #define SEED 0x20260801
-#define LIST_IOVA 0x7f000000ULL
 #define SGLD_MOST 0xfffff000ULL
-
-/* A request as of a controller with pages of 2^(12 + mps) bytes, without one. */
-struct bench {
-	struct nvme_ctrl ctrl;
-	struct nvme_rq rq;
-	union nvme_cmd cmd;
-	struct lists lists;
-	struct ranges want, got;
-};
-
-static void bench_new(struct bench *b, int mps)
-{
-	uint64_t page = __mps_to_pagesize(mps);
-
-	memset(b, 0, sizeof(*b));
-	b->ctrl.config.mps = mps;
-	b->rq.page.vaddr = aligned_alloc(page, page);
-	b->rq.page.iova = LIST_IOVA;
-	b->lists = (struct lists){ b->rq.page.vaddr, LIST_IOVA, page, page };
-	memset(b->rq.page.vaddr, 0xa5, page);
-}
-
-static void bench_free(struct bench *b)
-{
-	free(b->rq.page.vaddr);
-	free(b->want.r);
-	free(b->got.r);
-}
 
 /* What comes out is what went in, in as few descriptors as there are; their number. */
 static size_t map_vector(struct bench *b, const struct iova_vec *iov, int n)
