@@ -11,5 +11,6 @@
 #include <vfn/nvme/ctrl.h>
 #include <vfn/nvme/util.h>
 #include <vfn/nvme/rq.h>
+#include <vfn/nvme/pi.h>
 
 #endif /* VFN_NVME_H */

@@ -216,6 +216,13 @@ struct nvme_cqe {
 #define NVME_AEN_INFO(dw0) (((dw0) >> 8) & 0xff)
 #define NVME_AEN_LID(dw0) (((dw0) >> 16) & 0xff)
 
+/* Protection information with a 64-bit guard (NVM Command Set Specification 1.0, section 5.2.1.3). */
+struct nvme_crc64_pi_tuple {
+	beint64_t guard;
+	beint16_t apptag;
+	uint8_t sr[6];
+};
+
 typedef void (*cqe_handler)(struct nvme_cqe *cqe);
 
 __static_assert(sizeof(struct nvme_sgld) == 16);
@@ -229,6 +236,7 @@ __static_assert(sizeof(struct nvme_cmd_log) == 64);
 __static_assert(sizeof(struct nvme_cmd_rw) == 64);
 __static_assert(sizeof(union nvme_cmd) == 64);
 __static_assert(sizeof(struct nvme_cqe) == 16);
+__static_assert(sizeof(struct nvme_crc64_pi_tuple) == 16);
 
 VFN_END_DECLS
 

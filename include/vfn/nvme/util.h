@@ -112,6 +112,18 @@ VFN_INLINE int nvme_oneshot(struct nvme_ctrl *ctrl, struct nvme_sq *sq, union nv
 int nvme_admin(struct nvme_ctrl *ctrl, union nvme_cmd *sqe, void *buf, size_t len,
 	       struct nvme_cqe *cqe_copy);
 
+/**
+ * nvme_crc64 - NVMe checksum (NVM Command Set Specification 1.0, section 5.2.1.3.4)
+ * @crc: ~0 (the seed), or the inverted result for what comes before
+ * @buffer: bytes
+ * @len: how many
+ *
+ * Thread-safe.
+ *
+ * Return: the checksum.
+ */
+uint64_t nvme_crc64(uint64_t crc, const unsigned char *buffer, size_t len);
+
 /*
  * PRP lists in memory of the caller's: @nprplists controller pages, contiguous
  * in both address spaces and mapped. Lists that need more than one page are

@@ -266,6 +266,7 @@ VALUE(NVME_CMD_FLAGS_PSDT_SGL_MPTR_SGL, 2);
 VALUE(NVME_CMD_FLAGS_PSDT_MASK, 3);
 VALUE(NVME_CMD_FLAGS_PSDT_SHIFT, 6);
 
+SIZE(struct nvme_crc64_pi_tuple, 16);
 SIZE(cqe, 16);
 FIELD_AT(cqe, dw0, 0, leint32_t);
 FIELD_AT(cqe, dw1, 4, leint32_t);
@@ -417,11 +418,22 @@ NAME(nvme_aer, int(ctrl *, void *));
 NAME(nvme_sync, int(ctrl *, sq *, cmd *, void *, size_t, cqe *));
 NAME(nvme_oneshot, int(ctrl *, sq *, cmd *, void *, size_t, cqe *));
 NAME(nvme_admin, int(ctrl *, cmd *, void *, size_t, cqe *));
+NAME(nvme_crc64, uint64_t(uint64_t, const unsigned char *, size_t));
 NAME(nvme_map_prp, int(ctrl *, leint64_t *, int, cmd *, iova_t, size_t));
 NAME(nvme_mapv_prp, int(ctrl *, leint64_t *, int, cmd *, struct iovec *, int));
 NAME(nvme_mapv_iova_prp, int(ctrl *, leint64_t *, int, cmd *, struct iova_vec *, int));
 NAME(nvme_mapv_sgl, int(ctrl *, struct nvme_sgld *, iova_t, cmd *, struct iovec *, int));
 NAME(nvme_mapv_iova_sgl, int(ctrl *, struct nvme_sgld *, iova_t, cmd *, struct iova_vec *, int));
+
+/* vfn/nvme/pi.h */
+SIZE(struct vfn_nvme_crc16_pi_tuple, 8);
+VALUE(VFN_NVME_PI_PRACT, 1 << 13);
+VALUE(VFN_NVME_PI_CHECK_ALL, 7 << 10);
+NAME(vfn_nvme_pi_prep_cmd, void(const struct vfn_nvme_pi *, cmd *));
+NAME(vfn_nvme_pi_fill, int(const struct vfn_nvme_pi *, void *, void *, size_t));
+NAME(vfn_nvme_pi_verify, int(const struct vfn_nvme_pi *, const void *, const void *, size_t,
+			     struct vfn_nvme_pi_error *));
+NAME(vfn_nvme_crc16, uint16_t(uint16_t, const void *, size_t));
 
 /* vfn/support/ */
 _Static_assert(SAME_TYPE(leint16_t, uint16_t) && SAME_TYPE(beint16_t, uint16_t), "16 bits");
