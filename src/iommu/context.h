@@ -77,6 +77,16 @@ void iommu_let_go(struct iommu_ctx *ctx);
 void iommu_forget_all(struct iommu_ctx *ctx);
 
 /*
+ * map.c: give addresses to memory that a device reaches by itself, such as its
+ * own controller memory buffer: translation works, the IOMMU maps nothing. With
+ * IOMMU_MAP_FIXED_IOVA the address may lie outside of the IOMMU's ranges.
+ * iommu_unmap_vaddr() undoes it. Errors as of iommu_map_vaddr(); EEXIST where any
+ * of it is mapped already.
+ */
+int iommu_reserve_vaddr(struct iommu_ctx *ctx, void *vaddr, size_t len, iova_t *iova,
+			unsigned long flags);
+
+/*
  * map.c: keep memory mapped for a while, whatever of it is mapped already and by
  * whom; what is not gets mapped. Whole pages. Unpinning takes the same arguments.
  */
@@ -98,6 +108,8 @@ int iova_set_ranges(struct iommu_ctx *ctx, const struct iommu_iova_range *ranges
 struct iommu_extent *iova_alloc(struct iommu_ctx *ctx, uint64_t len, uint64_t align, bool top);
 /* Take just this place. NULL with errno EEXIST, EINVAL or ENOMEM. */
 struct iommu_extent *iova_reserve(struct iommu_ctx *ctx, iova_t iova, uint64_t len);
+/* The same for a place that the IOMMU does not translate, or only some other part of. */
+struct iommu_extent *iova_reserve_any(struct iommu_ctx *ctx, iova_t iova, uint64_t len);
 /* Give a place back; never fails. */
 void iova_release(struct iommu_ctx *ctx, struct iommu_extent *ext);
 

@@ -232,6 +232,24 @@ struct iommu_extent *iova_reserve(struct iommu_ctx *ctx, iova_t iova, uint64_t l
 	return NULL;
 }
 
+struct iommu_extent *iova_reserve_any(struct iommu_ctx *ctx, iova_t iova, uint64_t len)
+{
+	struct iommu_extent *next = tree_next(ctx->extents, iova), *ext;
+
+	if (next && next->start < iova + len)
+		return iova_reserve(ctx, iova, len);
+
+	ext = new_extent(iova, len);
+	if (!ext)
+		return NULL;
+
+	ext->count = 1;
+	ext->outside = true;
+	tree_insert(&ctx->extents, ext);
+
+	return ext;
+}
+
 static void join(struct iommu_ctx *ctx, struct iommu_extent *ext, struct iommu_extent *neighbour)
 {
 	if (!neighbour || neighbour->count)
@@ -258,10 +276,16 @@ static bool usable(const struct iommu_ctx *ctx, const struct iommu_extent *ext)
 void iova_release(struct iommu_ctx *ctx, struct iommu_extent *ext)
 {
 	tree_remove(&ctx->extents, ext);
+	if (ext->outside) {
+		free(ext);
+		return;
+	}
+
 	ext->vaddr = NULL;
 	ext->count = 0;
 	ext->ephemeral = 0;
 	ext->persistent = false;
+	ext->reserved = false;
 
 	/* what lies outside by now stays withdrawn */
 	if (!usable(ctx, ext)) {

@@ -24,6 +24,8 @@ struct request {
 	/* wanted with IOMMU_MAP_FIXED_IOVA, found or chosen in any case */
 	iova_t iova;
 	unsigned long flags;
+	/* leave the kernel out of it */
+	bool reserve;
 	/* the result */
 	struct iommu_extent *ext;
 };
@@ -97,7 +99,7 @@ static int map_again(struct iommu_ctx *ctx, struct request *req)
 	iova_t iova = 0;
 
 	run = iommu_table_lookup(ctx, req->vaddr, req->len, &iova, &bits);
-	if (!satisfies(req, run, iova, bits))
+	if (req->reserve || !satisfies(req, run, iova, bits))
 		goto conflict;
 
 	ext = tree_find(ctx->extents, iova);
@@ -133,7 +135,8 @@ static struct iommu_extent *place(struct iommu_ctx *ctx, const struct request *r
 	size_t align = req->align;
 
 	if (req->flags & IOMMU_MAP_FIXED_IOVA)
-		return iova_reserve(ctx, req->iova, req->len);
+		return req->reserve ? iova_reserve_any(ctx, req->iova, req->len) :
+				      iova_reserve(ctx, req->iova, req->len);
 
 	/* nice to have, where there is room for it */
 	if (req->len >= LARGE_PAGE && align < LARGE_PAGE &&
@@ -158,8 +161,9 @@ static int map_new(struct iommu_ctx *ctx, struct request *req)
 	ext->vaddr = req->vaddr;
 	ext->permissions = permissions(req->flags);
 	ext->persistent = !(req->flags & IOMMU_MAP_EPHEMERAL);
+	ext->reserved = req->reserve;
 
-	if (ctx->ops->map(ctx, ext)) {
+	if (!ext->reserved && ctx->ops->map(ctx, ext)) {
 		int saved = errno;
 
 		iova_release(ctx, ext);
@@ -184,7 +188,7 @@ static int map(struct iommu_ctx *ctx, struct request *req)
 		return -1;
 
 	/* a program may ask before every command: no lock where it is mapped to stay */
-	if (!(req->flags & IOMMU_MAP_EPHEMERAL)) {
+	if (!(req->flags & IOMMU_MAP_EPHEMERAL) && !req->reserve) {
 		run = iommu_table_lookup(ctx, req->vaddr, req->len, &iova, &bits);
 		if (run && !(bits & IOMMU_PAGE_EPHEMERAL) && satisfies(req, run, iova, bits)) {
 			req->iova = iova;
@@ -208,6 +212,24 @@ static int map(struct iommu_ctx *ctx, struct request *req)
 	return 0;
 }
 
+static int map_to(struct iommu_ctx *ctx, struct request *req, iova_t *iova)
+{
+	if (req->flags & IOMMU_MAP_FIXED_IOVA) {
+		if (!iova)
+			return vfn_fail(EINVAL, "map: IOMMU_MAP_FIXED_IOVA needs an address");
+		/* the caller names the place; the alignment is its business */
+		req->iova = *iova;
+	}
+
+	if (map(ctx, req))
+		return -1;
+
+	if (iova)
+		*iova = req->iova;
+
+	return 0;
+}
+
 int iommu_map_vaddr(struct iommu_ctx *ctx, void *vaddr, size_t len, iova_t *iova,
 		    unsigned long flags)
 {
@@ -219,20 +241,21 @@ int iommu_map_vaddr(struct iommu_ctx *ctx, void *vaddr, size_t len, iova_t *iova
 		.flags = flags,
 	};
 
-	if (flags & IOMMU_MAP_FIXED_IOVA) {
-		if (!iova)
-			return vfn_fail(EINVAL, "map: IOMMU_MAP_FIXED_IOVA needs an address");
-		/* the caller names the place; the alignment is its business */
-		req.iova = *iova;
-	}
+	return map_to(ctx, &req, iova);
+}
 
-	if (map(ctx, &req))
-		return -1;
+int iommu_reserve_vaddr(struct iommu_ctx *ctx, void *vaddr, size_t len, iova_t *iova,
+			unsigned long flags)
+{
+	struct request req = {
+		.vaddr = vaddr,
+		.len = len,
+		.align = 1,
+		.flags = flags,
+		.reserve = true,
+	};
 
-	if (iova)
-		*iova = req.iova;
-
-	return 0;
+	return map_to(ctx, &req, iova);
 }
 
 int iommu_map_vaddr_align(struct iommu_ctx *ctx, void *vaddr, size_t len, size_t align,
@@ -251,13 +274,7 @@ int iommu_map_vaddr_align(struct iommu_ctx *ctx, void *vaddr, size_t len, size_t
 			"map: alignment %zu must be a power of two of at least %zu, and not with a fixed address",
 			align, __VFN_PAGESIZE);
 
-	if (map(ctx, &req))
-		return -1;
-
-	if (iova)
-		*iova = req.iova;
-
-	return 0;
+	return map_to(ctx, &req, iova);
 }
 
 /* Take the mapping out of the table, then out of the IOMMU, then free its address. */
@@ -265,7 +282,7 @@ static int remove_mapping(struct iommu_ctx *ctx, struct iommu_extent *ext)
 {
 	iommu_table_set(ctx, ext->vaddr, ext->len, 0, 0);
 
-	if (!ctx->ops->unmap(ctx, ext)) {
+	if (ext->reserved || !ctx->ops->unmap(ctx, ext)) {
 		iova_release(ctx, ext);
 		return 0;
 	}

@@ -23,6 +23,9 @@ struct iommu_extent {
 	unsigned int ephemeral;
 	bool persistent;
 	unsigned int permissions;
+	/* the kernel knows nothing of it; and it is in no range of the IOMMU */
+	bool reserved;
+	bool outside;
 };
 
 /*
