@@ -4,6 +4,8 @@
 #define VFN_NVME_H
 
 #include <vfn/support.h>
+#include <vfn/trace.h>
+#include <vfn/trace/events.h>
 #include <vfn/iommu.h>
 #include <vfn/vfio.h>
 #include <vfn/nvme/types.h>

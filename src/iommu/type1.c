@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /* VFIO containers and groups with the type1v2 IOMMU. */
+#define VFN_TRACE 1
+
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,10 +15,12 @@
 #include <vfn/pci/device.h>
 #include <vfn/pci/util.h>
 #include <vfn/support/mutex.h>
+#include <vfn/trace.h>
 
 #include "iommu/context.h"
 #include "os/os.h"
 #include "support/error.h"
+#include "support/probe.h"
 
 #define CONTAINER_PATH "/dev/vfio/vfio"
 
@@ -526,6 +531,32 @@ int iommu_type1_group_context(const char *bdf, struct iommu_ctx **ctx)
 
 /* ---- mappings ---- */
 
+static void trace_map(const struct iommu_extent *ext)
+{
+	vfn_probe(vfio_iommu_type1_map_dma, ext->vaddr, ext->start, ext->len);
+	trace_guard(VFIO_IOMMU_TYPE1_MAP_DMA) {
+		trace_emit("%p at 0x%" PRIx64 ", %" PRIu64 " bytes", ext->vaddr, ext->start,
+			   ext->len);
+	}
+}
+
+static void trace_unmap(const struct iommu_extent *ext)
+{
+	vfn_probe(vfio_iommu_type1_unmap_dma, ext->vaddr, ext->start, ext->len);
+	trace_guard(VFIO_IOMMU_TYPE1_UNMAP_DMA) {
+		trace_emit("%p at 0x%" PRIx64 ", %" PRIu64 " bytes", ext->vaddr, ext->start,
+			   ext->len);
+	}
+
+	if (ext->persistent)
+		return;
+
+	vfn_probe(vfio_iommu_type1_recycle_ephemeral_iovas, ext->start, ext->len);
+	trace_guard(VFIO_IOMMU_TYPE1_RECYCLE_EPHEMERAL_IOVAS) {
+		trace_emit("0x%" PRIx64 ", %" PRIu64 " bytes", ext->start, ext->len);
+	}
+}
+
 static int type1_map(struct iommu_ctx *ctx, const struct iommu_extent *ext)
 {
 	struct vfio_iommu_type1_dma_map map = {
@@ -538,8 +569,10 @@ static int type1_map(struct iommu_ctx *ctx, const struct iommu_extent *ext)
 	};
 	int err;
 
-	if (!os_ioctl(ctx->container, VFIO_IOMMU_MAP_DMA, &map))
+	if (!os_ioctl(ctx->container, VFIO_IOMMU_MAP_DMA, &map)) {
+		trace_map(ext);
 		return 0;
+	}
 
 	err = errno;
 	switch (err) {
@@ -580,6 +613,8 @@ static int type1_unmap(struct iommu_ctx *ctx, const struct iommu_extent *ext)
 		return vfn_fail(EIO, "%s: the kernel unmapped %llu of %llu bytes at 0x%llx",
 				ctx->name, (unsigned long long)unmap.size,
 				(unsigned long long)ext->len, (unsigned long long)ext->start);
+
+	trace_unmap(ext);
 
 	return 0;
 }

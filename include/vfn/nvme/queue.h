@@ -16,6 +16,7 @@
 #include <vfn/support/compiler.h>
 #include <vfn/support/endian.h>
 #include <vfn/support/mmio.h>
+#include <vfn/trace.h>
 
 VFN_BEGIN_DECLS
 
@@ -163,8 +164,12 @@ VFN_INLINE int nvme_try_dbbuf(uint16_t v, struct nvme_dbbuf *dbbuf)
 
 VFN_INLINE void __vfn_nvme_ring(void *doorbell, struct nvme_dbbuf *dbbuf, uint16_t v)
 {
-	if (dbbuf->doorbell && nvme_try_dbbuf(v, dbbuf) == 0)
+	if (dbbuf->doorbell && nvme_try_dbbuf(v, dbbuf) == 0) {
+		trace_guard(NVME_SKIP_MMIO) {
+			trace_emit("doorbell %p, value %u", doorbell, v);
+		}
 		return;
+	}
 
 	/* entries before the doorbell */
 	dma_wmb();
@@ -182,6 +187,11 @@ VFN_INLINE void nvme_sq_post(struct nvme_sq *sq, const union nvme_cmd *sqe)
 {
 	int tail = sq->tail;
 
+	trace_guard(NVME_SQ_POST) {
+		trace_emit("sq %d, entry %d: opcode 0x%02x, cid %u", sq->id, tail, sqe->opcode,
+			   sqe->cid);
+	}
+
 	memcpy((char *)sq->mem.vaddr + ((size_t)tail << NVME_SQES), sqe, 1 << NVME_SQES);
 
 	sq->tail = (uint16_t)(++tail == sq->qsize ? 0 : tail);
@@ -197,6 +207,10 @@ VFN_INLINE void nvme_sq_update_tail(struct nvme_sq *sq)
 {
 	if (sq->tail == sq->ptail)
 		return;
+
+	trace_guard(NVME_SQ_UPDATE_TAIL) {
+		trace_emit("sq %d, tail %u", sq->id, sq->tail);
+	}
 
 	__vfn_nvme_ring(sq->doorbell, &sq->dbbuf, sq->tail);
 	sq->ptail = sq->tail;
@@ -247,8 +261,13 @@ VFN_INLINE bool __vfn_nvme_cqe_is_new(struct nvme_cqe *cqe, int phase)
  */
 VFN_INLINE void nvme_cq_spin(struct nvme_cq *cq)
 {
-	while (!__vfn_nvme_cqe_is_new(nvme_cq_head(cq), cq->phase))
+	while (!__vfn_nvme_cqe_is_new(nvme_cq_head(cq), cq->phase)) {
+		trace_guard(NVME_CQ_SPIN) {
+			trace_emitrl(1, (uintptr_t)nvme_cq_head(cq), "cq %d, head %u", cq->id,
+				     cq->head);
+		}
 		barrier();
+	}
 }
 
 /**
@@ -265,8 +284,17 @@ VFN_INLINE struct nvme_cqe *nvme_cq_get_cqe(struct nvme_cq *cq)
 	struct nvme_cqe *cqe = nvme_cq_head(cq);
 	int head;
 
+	trace_guard(NVME_CQ_GET_CQE) {
+		trace_emit("cq %d, head %u", cq->id, cq->head);
+	}
+
 	if (!__vfn_nvme_cqe_is_new(cqe, cq->phase))
 		return NULL;
+
+	trace_guard(NVME_CQ_GOT_CQE) {
+		trace_emit("cq %d, head %u: sq %u, cid %u, status 0x%x", cq->id, cq->head,
+			   le16_to_cpu(cqe->sqid), cqe->cid, le16_to_cpu(cqe->sfp) >> 1);
+	}
 
 	head = cq->head + 1;
 	if (unlikely(head == cq->qsize)) {
@@ -286,6 +314,10 @@ VFN_INLINE void nvme_cq_update_head(struct nvme_cq *cq)
 {
 	if (cq->head == cq->phead)
 		return;
+
+	trace_guard(NVME_CQ_UPDATE_HEAD) {
+		trace_emit("cq %d, head %u", cq->id, cq->head);
+	}
 
 	__vfn_nvme_ring(cq->doorbell, &cq->dbbuf, cq->head);
 	cq->phead = cq->head;

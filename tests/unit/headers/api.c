@@ -136,6 +136,22 @@ NAME(vfn_pci_restore_driver, int(const char *, const struct vfn_pci_steps *));
 NAME(vfn_pci_get_record, int(const char *, struct vfn_pci_record *));
 NAME(vfn_pci_put_record, void(struct vfn_pci_record *));
 
+/* vfn/trace.h */
+#define EVENT(name) NAME(TRACE_##name##_ACTIVE, bool);
+__VFN_TRACE_EVENTS(EVENT)
+VALUE(TRACE_NVME_CQ_GET_CQE_DISABLED, 1);
+VALUE(TRACE_IOMMUFD_IOAS_UNMAP_DMA_DISABLED, 0);
+FIELD_AT(struct trace_ratelimit_state, interval, 0, int);
+FIELD_AT(struct trace_ratelimit_state, skipped, 4, int);
+FIELD_AT(struct trace_ratelimit_state, tag, 8, uint64_t);
+FIELD_AT(struct trace_ratelimit_state, begin, 16, uint64_t);
+FIELD_AT(struct trace_ratelimit_state, end, 24, uint64_t);
+NAME(trace_event_set_active, void(const char *, bool));
+NAME(__trace_ratelimited, bool(struct trace_ratelimit_state *, uint64_t, const char *));
+NAME(vfn_trace, void(const char *, const char *, ...));
+NAME(vfn_trace_init, void(void));
+NAME(vfn_trace_ready, bool);
+
 /* vfn/nvme/types.h */
 VALUE(NVME_SGLD_TYPE_DATA_BLOCK, 0);
 VALUE(NVME_SGLD_TYPE_BIT_BUCKET, 1);

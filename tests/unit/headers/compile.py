@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Compile every public header alone, and before and after the headers that its users also include, in C and C++.
 
-usage: compile.py INCLUDE COMPILER...
+usage: compile.py INCLUDE[:INCLUDE]... COMPILER...
 
-INCLUDE is the folder that has vfn/, COMPILER the C compiler's command.
+INCLUDEs are the folders that have vfn/, COMPILER the C compiler's command.
 """
 
 import concurrent.futures
@@ -45,10 +45,12 @@ def main():
     """Report one test per header and language."""
     if len(sys.argv) < 3:
         sys.exit(__doc__.strip())
-    include, *compiler = sys.argv[1:]
-    headers = sorted(str(path.relative_to(include)) for path in pathlib.Path(include).glob("vfn/**/*.h"))
+    includes, *compiler = sys.argv[1:]
+    includes = includes.split(":")
+    headers = sorted(str(path.relative_to(include)) for include in includes
+                     for path in pathlib.Path(include).glob("vfn/**/*.h"))
     # Behind the system's folders, so that the system's own file wins where there is one.
-    command = [*compiler, *WARNINGS, "-fsyntax-only", "-I", include, "-idirafter", str(NEWER)]
+    command = [*compiler, *WARNINGS, "-fsyntax-only", *(f"-I{include}" for include in includes), "-idirafter", str(NEWER)]
 
     failed = 0
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:

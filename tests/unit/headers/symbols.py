@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Compare what the shared library exports with what the public headers declare, inline functions included.
 
-usage: symbols.py INCLUDE LIBRARY COMPILER...
+usage: symbols.py INCLUDE[:INCLUDE]... LIBRARY COMPILER...
 
-INCLUDE is the folder that has vfn/, COMPILER the C compiler's command.
+INCLUDEs are the folders that have vfn/, COMPILER the C compiler's command.
 """
 
 import pathlib
@@ -15,16 +15,17 @@ import sys
 INLINE = "a_public_inline_function"
 
 
-def own_text(include, compiler):
+def own_text(includes, compiler):
     """The preprocessed headers, without those of others."""
-    source = "".join(f"#include <{path.relative_to(include)}>\n" for path in sorted(pathlib.Path(include).glob("vfn/**/*.h")))
-    command = [*compiler, "-E", "-xc", "-std=gnu11", f"-DVFN_INLINE={INLINE}", "-I", include, "-"]
+    headers = sorted(path.relative_to(include) for include in includes for path in pathlib.Path(include).glob("vfn/**/*.h"))
+    source = "".join(f"#include <{path}>\n" for path in headers)
+    command = [*compiler, "-E", "-xc", "-std=gnu11", f"-DVFN_INLINE={INLINE}", *(f"-I{path}" for path in includes), "-"]
     text = subprocess.run(command, input=source, text=True, capture_output=True, check=True).stdout
     own, lines = False, []
     for line in text.splitlines():
         marker = re.match(r'# \d+ "([^"]*)"', line)
         if marker:
-            own = marker[1].startswith(f"{include}/vfn/")
+            own = any(marker[1].startswith(f"{include}/vfn/") for include in includes)
         elif own and not line.startswith("#"):
             lines.append(line)
     return "\n".join(lines)
@@ -77,8 +78,8 @@ def main():
     """Report one test per direction."""
     if len(sys.argv) < 4:
         sys.exit(__doc__.strip())
-    include, library, *compiler = sys.argv[1:]
-    ours, theirs = declared(own_text(include, compiler)), exported(library)
+    includes, library, *compiler = sys.argv[1:]
+    ours, theirs = declared(own_text(includes.split(":"), compiler)), exported(library)
 
     tests = [
         ("headers declare something", [] if len(ours) > 100 else sorted(ours)),
