@@ -20,10 +20,9 @@ check:
 	@ci/run-tests tsan $(BUILD)/tsan --suite threaded
 
 # What is given on the command line of make is in the environment of the runner.
-# What is missing is named, or installed, at once and not in two steps. Guests called own-... have a kernel that is
-# built here.
+# What is missing is named, or installed, at once and not in two steps; but what builds a kernel only if one is built.
 check-vm:
-	@ci/install-deps build vm $(if $(findstring own-,$(PROFILE)),kernel)
+	@ci/install-deps build vm
 	@$(MAKE) --no-print-directory all
 	@tests/vm/run --build $(BUILD)
 
@@ -84,7 +83,8 @@ help:
 	@echo 'make check      unit tests under ASan and UBSan, the threaded ones under TSan; no root, no hardware'
 	@echo 'make check-vm   tests in guests under QEMU, against real kernels; no root, no KVM, no hardware'
 	@echo '                PROFILE=NAME,... chooses guests, TEST=PATTERN,... cases, VFN_KERNEL=FILE another kernel'
-	@echo '                PROFILE=own-6.12 has iommufd: that kernel is built, once, in 4 to 10 minutes'
+	@echo '                a kernel of our own, which has iommufd, is built once, in 4 to 10 minutes'
+	@echo '                PROFILE=own-newest is not among the default guests: the newest kernel, built the same way'
 	@echo 'make demo       boot a guest: identify, 16 MiB of verified I/O, a short performance run'
 	@echo 'make coverage   line coverage of src/ by the unit tests'
 	@echo 'make lint       clang-format, gcc and clang with -Werror, scan-build, cppcheck, valgrind'

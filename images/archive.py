@@ -21,28 +21,27 @@ def check_installed(name):
         raise KernelError(f"{name} comes from Debian's package archive, and there is no apt-get here:\n{ELSEWHERE}")
 
 
-def download(name, what, find, work):
+def download(name, what, find, work, suite=None):
     """Download the package that find(options of apt) names to work; return its path.
 
-    If the system's package lists do not do, fresh ones are fetched to work. What describes the package in errors.
+    If the system's package lists do not do, fresh ones are fetched to work; they have no other suite than this one
+    if it is given, which the system need not know. What describes the package in errors.
     """
     own = ["-o", f"Dir::State={work}/apt", "-o", f"Dir::State::lists={work}/apt/lists",
            "-o", f"Dir::Cache={work}/apt", "-o", "Dir::State::status=/var/lib/dpkg/status"]
     options = ["-q", "-o", "APT::Sandbox::User=root"]
     reason = said = ""
-    for private in (False, True):
+    for private in [True] if suite else [False, True]:
         if private:
-            (work / "apt/lists/partial").mkdir(parents=True)
             options += own
-            say("fetching fresh package lists (apt-get update, into the cache)")
-            result = run(["apt-get", *options, "-o", "APT::Update::Error-Mode=any", "update"],
-                         "fetching package lists")
-            # An archive that the package does not come from may fail.
-            said = errors(result)
+            said = update(options, work)
+        if suite:
+            options += only(suite, mirror(options), work)
+            said = update(options, work)
         package = find(options)
         if not package:
-            reason = said or (f"no archive in /etc/apt has a {what} package "
-                              "(Debian 12 with its security updates has one: suite bookworm-security)")
+            reason = said or (f"no archive in /etc/apt has a {what} package (Debian 12 with its security updates has "
+                              "one: suite bookworm-security)" if not suite else f"{suite} has no {what} package")
             continue
         say(f"downloading {package}")
         result = run(["apt-get", *options, "download", package], f"downloading {package}", cwd=work)
@@ -52,6 +51,29 @@ def download(name, what, find, work):
         reason = "\n".join(filter(None, [errors(result), said]))
     raise KernelError(f"{name} could not be downloaded: {reason}\n"
                       f"Without access to Debian's package archive, {ELSEWHERE}")
+
+
+def update(options, work):
+    """Fetch package lists to work. An archive that the package does not come from may fail: return what was said."""
+    (work / "apt/lists/partial").mkdir(parents=True, exist_ok=True)
+    say("fetching fresh package lists (apt-get update, into the cache)")
+    return errors(run(["apt-get", *options, "-o", "APT::Update::Error-Mode=any", "update"], "fetching package lists"))
+
+
+def mirror(options):
+    """Where the system gets Debian's packages from."""
+    listed = subprocess.run(["apt-get", *options, "indextargets", "--format", "$(ORIGIN) $(LABEL) $(REPO_URI)",
+                             "Created-By: Packages"], check=False, stdout=subprocess.PIPE, text=True).stdout
+    found = re.search(r"^Debian Debian (\S+)$", listed, re.MULTILINE)
+    if not found:
+        raise KernelError("no archive in /etc/apt is Debian's, which this kernel comes from")
+    return found[1]
+
+
+def only(suite, uri, work):
+    """Options for apt that make it know one suite of Debian's archive, and nothing else."""
+    (work / "sources.list").write_text(f"deb {uri} {suite} main\n", encoding="ascii")
+    return ["-o", f"Dir::Etc::sourcelist={work}/sources.list", "-o", "Dir::Etc::sourceparts=-"]
 
 
 def errors(result):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Build a guest kernel of our own from Debian's linux-source package, which has what Debian's kernels lack: iommufd.
+"""Build a guest kernel of our own from one of Debian's linux-source packages: with what its kernels lack, like iommufd.
 
 It is kept in the cache as NAME_VERSION_HASH, where the hash is one of the source's version and of the configuration:
 who changes images/kernel.config gets a new kernel, and nobody else does.
@@ -8,21 +8,34 @@ who changes images/kernel.config gets a new kernel, and nobody else does.
 import hashlib
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import tempfile
+from dataclasses import dataclass
 
 from images import archive
 from images.archive import KernelError
 from images.progress import run, say
 
-SOURCE = "linux-source-6.12"
 HERE = pathlib.Path(__file__).resolve().parent
 
-# name -> the files that make up its configuration
+
+
+@dataclass
+class Recipe:
+    """The files that make up a kernel's configuration, and where its source is from."""
+    config: list
+    source: str = "linux-source-6.12"
+    # A suite that need not be in /etc/apt, and whose package of this name depends on the one that has the source.
+    suite: str = None
+
+
 OWN = {
-    "own-6.12": ["kernel.config"],
-    "own-6.12-debug": ["kernel.config", "kernel-debug.config"],
+    "own-6.12": Recipe(["kernel.config"]),
+    "own-6.12-debug": Recipe(["kernel.config", "kernel-debug.config"]),
+    # The backports of Debian 12 itself end with 6.12.
+    "own-newest": Recipe(["kernel.config", "kernel-newest.config"], "linux-source", "trixie-backports"),
 }
 
 # What the build runs, or a package that has the headers that it needs.
@@ -32,7 +45,7 @@ HEADERS = {"gelf.h": "libelf-dev"}
 
 def fragment(name):
     """The configuration of a kernel, as far as we have an opinion."""
-    return "".join((HERE / file).read_text(encoding="ascii") for file in OWN[name])
+    return "".join((HERE / file).read_text(encoding="ascii") for file in OWN[name].config)
 
 
 def folder_name(name, version, config):
@@ -67,7 +80,8 @@ def build(name, root, config):
     check_installed(name)
     with tempfile.TemporaryDirectory(dir=root, prefix=f".{name}.new-") as folder:
         work = pathlib.Path(folder)
-        package = archive.download(name, SOURCE, find, work)
+        recipe = OWN[name]
+        package = archive.download(name, recipe.source, lambda options: find(recipe, options), work, recipe.suite)
         target = root / folder_name(name, package.name.split("_")[1], config)
         if target.exists():
             # so that it counts as the newest
@@ -91,21 +105,31 @@ def build(name, root, config):
     return target
 
 
-def check_installed(name):
-    """Complain at once about all that a build would miss."""
-    lacking = [program for program in PROGRAMS if not shutil.which(program)]
+def lacking():
+    """What a build would miss: programs, and packages of headers."""
+    found = [program for program in PROGRAMS if not shutil.which(program)]
     for header, package in HEADERS.items():
         tried = subprocess.run(["gcc", "-E", "-include", header, "-x", "c", "/dev/null"], check=False,
                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) if shutil.which("gcc") else None
         if tried and tried.returncode:
-            lacking.append(package)
-    if lacking:
-        raise KernelError(f"to build {name}, {', '.join(lacking)} must be installed: run ci/install-deps kernel")
+            found.append(package)
+    return found
 
 
-def find(options):
-    """The name of the source package if the archive has it."""
-    return SOURCE if archive.show(SOURCE, options) else None
+def check_installed(name):
+    """Install what a build needs, or complain at once about all that it would miss."""
+    if lacking():
+        subprocess.run([HERE.parent / "ci/install-deps", "kernel"], check=False)
+    missing = lacking()
+    if missing:
+        raise KernelError(f"to build {name}, {', '.join(missing)} must be installed: run ci/install-deps kernel")
+
+
+def find(recipe, options):
+    """The name of the package with the source if the archive has it."""
+    if recipe.suite:
+        return archive.find_dependency(f"{recipe.source}-", [recipe.source], options)
+    return recipe.source if archive.show(recipe.source, options) else None
 
 
 def unpack(package, work):
@@ -114,7 +138,8 @@ def unpack(package, work):
     (work / "source").mkdir()
     (work / "out").mkdir()
     for command in (["dpkg", "-x", package, tree],
-                    ["tar", "-xf", tree / f"usr/src/{SOURCE}.tar.xz", "--strip-components=1", "-C", work / "source"]):
+                    ["tar", "-xf", tree / f"usr/src/{package.name.split('_')[0]}.tar.xz", "--strip-components=1",
+                     "-C", work / "source"]):
         result = run(command, "unpacking")
         if result.returncode:
             raise KernelError(f"{package.name} could not be unpacked to {work} (2 GiB):\n{result.stdout.strip()}")
@@ -135,8 +160,12 @@ def configure(work, config):
 def lost(wanted, got):
     """The settings of a fragment that a configuration does not have. Of two for one option the last is wanted."""
     got = set(got.splitlines())
-    last = {line.split("=")[0]: line for line in wanted.splitlines() if line.startswith("CONFIG_")}
-    return [line for line in last.values() if line not in got]
+    last = {}
+    for line in wanted.splitlines():
+        setting = re.match(r"(CONFIG_\w+)=|# (CONFIG_\w+) is not set", line)
+        if setting:
+            last[setting[1] or setting[2]] = line if setting[1] else None
+    return [line for line in last.values() if line and line not in got]
 
 
 def make(work, what, *arguments):

@@ -82,9 +82,12 @@ class Files(unittest.TestCase):
 
     def test_profiles_extend_each_other(self):
         found = {item.name: item for item in profile.profiles([], False)}
-        self.assertEqual(set(found), {"debian-6.1", "debian-6.12"})
-        self.assertEqual(found["debian-6.1"].bdf("a"), "0000:00:10.0")
+        large = {name for name, item in found.items() if item.suite == "device"}
+        self.assertEqual(large, {"debian-6.1", "debian-6.12", "own-6.12-type1", "own-6.12"})
+        self.assertEqual(found["debian-6.1"].addresses["a"], "0000:00:10.0")
         self.assertEqual(found["debian-6.1"].guest["machine"], found["debian-6.12"].guest["machine"])
+        self.assertEqual(found["own-6.12-type1"].guest["environment"], "VFN_IOMMU_FORCE_VFIO=1")
+        self.assertEqual(found["own-6.12"].guest["environment"], "")
 
     def test_unknown_names_are_refused(self):
         with self.assertRaises(profile.ProfileError):
@@ -97,10 +100,24 @@ class Files(unittest.TestCase):
                          ["own-6.12-debug"])
 
     def test_cases_bind_controllers_that_exist(self):
-        for item in profile.profiles([], False) + profile.profiles(list(own.OWN), False):
-            for case in profile.cases([]):
+        everything = [*profile.profiles([], False), *profile.profiles(["own-newest", "own-6.12-debug"], False)]
+        for item in everything:
+            mine = [case for case in profile.cases([]) if item.suite in case.suites]
+            self.assertTrue(mine, item.name)
+            for case in mine:
                 for controller in case.bind:
-                    self.assertIn(controller, item.controllers)
+                    self.assertIn(controller, item.addresses, f"{item.name}: {case.name}")
+
+    def test_cases_name_suites_that_exist(self):
+        suites = {item.suite for item in profile.profiles([], False)}
+        for case in profile.cases([]):
+            self.assertLessEqual(set(case.suites), suites, case.name)
+
+    def test_devices_get_slots_in_their_order_but_where_they_say(self):
+        item = profile.load(profile.HERE / "profiles/hotplug.ini")
+        self.assertEqual(item.addresses, {"a": "0000:00:10.0", "b": "0000:00:11.0", "hot": "0000:01:00.0"})
+        self.assertTrue(any(device.endswith("id=b,addr=0x11") for device in item.devices))
+        self.assertTrue(any(device.endswith("id=hot") for device in item.devices))
 
     def test_modules_come_after_what_they_need(self):
         with tempfile.TemporaryDirectory() as folder:
@@ -129,6 +146,9 @@ class OwnKernel(unittest.TestCase):
         self.assertEqual(own.lost(wanted, 'CONFIG_A=y\nCONFIG_C="x"\nCONFIG_D=y\nCONFIG_E=y\n'), [])
         self.assertEqual(own.lost(wanted, 'CONFIG_A=m\n# CONFIG_D is not set\n'),
                          ["CONFIG_A=y", 'CONFIG_C="x"', "CONFIG_D=y"])
+
+    def test_an_option_that_a_later_file_takes_back_is_not_wanted(self):
+        self.assertEqual(own.lost("CONFIG_A=y\n# CONFIG_A is not set\n", ""), [])
 
     def test_of_two_settings_the_last_is_wanted(self):
         self.assertEqual(own.lost("CONFIG_A=1\nCONFIG_A=2\n", "CONFIG_A=2\n"), [])
@@ -164,9 +184,12 @@ class OwnKernel(unittest.TestCase):
             self.assertEqual([call.args[0] for call in build.call_args_list], ["own-6.12", "own-6.12-debug"])
 
     def test_what_the_build_needs_is_named_at_once(self):
-        with mock.patch.object(own.shutil, "which", lambda program: None if program in ("flex", "bc") else program):
+        with mock.patch.object(own.shutil, "which", lambda program: None if program in ("flex", "bc") else program), \
+                mock.patch.object(own.subprocess, "run") as run:
+            run.return_value.returncode = 0
             with self.assertRaisesRegex(kernel.KernelError, "flex, bc.*ci/install-deps kernel"):
                 own.check_installed("own-6.12")
+            self.assertIn("kernel", run.call_args_list[1].args[0])
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@
 
 for variable in $(env | grep ^BDF_ | sort); do
 	bdf=${variable#*=}
+	is_nvme "$bdf" || continue
 	same "${variable%%=*} is on nvme" "$(driver_of "$bdf")" nvme
 	check "${variable%%=*} has a block device" test -b "$(block_of "$bdf")"
 	same "${variable%%=*} is alone in its group" "$(ls /sys/bus/pci/devices/"$bdf"/iommu_group/devices/)" "$bdf"

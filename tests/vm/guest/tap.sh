@@ -57,6 +57,11 @@ driver_of() {
 	[ -e "$link" ] && basename "$(readlink "$link")" || echo none
 }
 
+# Whether a PCI device is an NVMe controller.
+is_nvme() {
+	grep -q ^0x0108 /sys/bus/pci/devices/"$1"/class
+}
+
 # The block device of a namespace of a controller that the kernel drives. Its number need not be the NSID.
 block_of() {
 	for path in /sys/bus/pci/devices/"$1"/nvme/nvme*/nvme*n*; do
@@ -65,8 +70,9 @@ block_of() {
 }
 
 # Wait until the kernel's driver has a controller running and its scan finds no more namespaces. To take the
-# controller away before is allowed, but makes the kernel complain.
+# controller away before is allowed, but makes the kernel complain. What is no controller it has no driver for.
 wait_for_kernel() {
+	is_nvme "$1" || return 0
 	before=none
 	for try in $(seq 200); do
 		now=$(ls -d /sys/bus/pci/devices/"$1"/nvme/nvme*/nvme*n* 2>/dev/null)

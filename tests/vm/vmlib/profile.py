@@ -18,18 +18,16 @@ class ProfileError(Exception):
 
 @dataclass
 class Profile:
-    """Kernel, machine, drives and controllers of a guest."""
+    """Kernel, machine, drives and devices of a guest."""
     name: str
     guest: dict
-    drives: dict = field(default_factory=dict)
-    controllers: dict = field(default_factory=dict)
-    devices: list = field(default_factory=list)
+    suite: str
+    lacks: list
     optional: bool = False
-
-    def bdf(self, controller):
-        """The PCI address that a controller has."""
-        slot = FIRST_SLOT + list(self.controllers).index(controller)
-        return f"0000:00:{slot:02x}.0"
+    drives: dict = field(default_factory=dict)
+    memories: dict = field(default_factory=dict)
+    devices: list = field(default_factory=list)
+    addresses: dict = field(default_factory=dict)
 
 
 @dataclass
@@ -37,9 +35,11 @@ class Case:
     """One program of the guest, and under which circumstances it runs."""
     name: str
     run: str
-    bind: list
-    timeout: int
-    announce: list
+    bind: list = field(default_factory=list)
+    timeout: int = 60
+    announce: list = field(default_factory=list)
+    suites: list = field(default_factory=lambda: ["device"])
+    needs: list = field(default_factory=list)
 
 
 def reader():
@@ -64,18 +64,28 @@ def load(path):
     """Return the Profile of a file."""
     parser = reader()
     read(path, parser)
-    profile = Profile(path.stem, dict(parser["guest"]),
-                      optional=parser.getboolean("profile", "optional", fallback=False))
+    about = parser["profile"]
+    profile = Profile(path.stem, dict(parser["guest"]), about.get("suite", path.stem), about.get("lacks", "").split(),
+                      about.getboolean("optional", False))
+    slot = FIRST_SLOT
     for section in parser.sections():
         kind, _, name = section.partition(" ")
         options = dict(parser[section])
         if kind == "drive":
             profile.drives[name] = options
-        elif kind == "controller":
-            profile.controllers[name] = options["device"]
-            profile.devices.append((name, options["device"]))
+        elif kind == "memory":
+            profile.memories[name] = options
         elif kind == "device":
-            profile.devices.append((None, options["device"]))
+            profile.devices.append(options["device"])
+        elif kind in ("controller", "peer"):
+            device = f"{options['device']},id={name}"
+            address = options.get("address")
+            if not address:
+                device += f",addr={slot:#x}"
+                address = f"0000:00:{slot:02x}.0"
+                slot += 1
+            profile.devices.append(device)
+            profile.addresses[name] = address
         elif section not in ("profile", "guest"):
             raise ProfileError(f"{path}: unknown section [{section}]")
     return profile
@@ -106,7 +116,8 @@ def cases(wanted):
         if wanted and not any(fnmatch.fnmatch(name, pattern) for pattern in wanted):
             continue
         found.append(Case(name, section["run"], section.get("bind", "").split(), section.getint("timeout", 60),
-                          section.get("announce", "").strip().splitlines()))
+                          section.get("announce", "").strip().splitlines(), section.get("suites", "device").split(),
+                          section.get("needs", "").split()))
     idle = [pattern for pattern in wanted if not fnmatch.filter(parser.sections(), pattern)]
     if idle:
         raise ProfileError(f"no case matches {', '.join(idle)}: there are {', '.join(parser.sections())}")

@@ -12,7 +12,6 @@ import subprocess
 from images.cache import cache_dir, locked
 from images.kernel import tool
 from images.progress import say
-from vmlib.profile import FIRST_SLOT
 from vmlib.qmp import QMP, QMPError
 
 PROGRAM = "qemu-system-x86_64"
@@ -64,8 +63,9 @@ def command_line(profile, kernel, initramfs, accel, folder, fds):
     """The arguments of QEMU for a profile."""
     monitor, results, requests = fds
     guest = profile.guest
-    append = ["console=ttyS0", "panic=-1", "loglevel=4", guest["append"]]
-    append += [f"BDF_{name.upper()}={profile.bdf(name)}" for name in profile.controllers]
+    # What the kernel does not know itself ends up in init's environment.
+    append = ["console=ttyS0", "panic=-1", "loglevel=4", guest["append"], guest["environment"]]
+    append += [f"BDF_{name.upper()}={address}" for name, address in profile.addresses.items()]
     command = [
         # a runner that is killed takes its guests along
         "setpriv", "--pdeathsig", "KILL", PROGRAM, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
@@ -85,17 +85,17 @@ def command_line(profile, kernel, initramfs, accel, folder, fds):
         make_drive(folder / f"{name}.img", options)
         command += ["-blockdev", f"driver=raw,node-name={name},discard=unmap,cache.no-flush=on,"
                                  f"file.driver=file,file.filename={folder}/{name}.img,file.locking=off"]
-    slot = FIRST_SLOT
-    for name, device in profile.devices:
-        if name:
-            device += f",id={name},addr={slot:#x}"
-            slot += 1
+    for name, options in profile.memories.items():
+        make_drive(folder / f"{name}.img", options)
+        command += ["-object", f"memory-backend-file,id={name},share=on,size={options['mib']}M,"
+                               f"mem-path={folder}/{name}.img"]
+    for device in profile.devices:
         command += ["-device", device]
     return command
 
 
 def make_drive(path, options):
-    """Make an empty drive, or one with a file system."""
+    """Make an empty file of this size, or one with a file system."""
     path.unlink(missing_ok=True)
     with open(path, "wb") as file:
         os.truncate(file.fileno(), int(options["mib"]) << 20)
