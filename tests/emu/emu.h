@@ -104,8 +104,9 @@ int emu_teardown(void **state);
  *   with values that CAP does not offer or before RDY is 0, INTMS with MSI-X;
  * - DMA with bus master off, BAR access with memory decode off or outside of a
  *   mapping (an access that avoids the accessors is a SIGSEGV);
- * - VFIO: a device closed while its controller is enabled, a container released
- *   with DMA mappings, munmap of what is not mapped, unbinding an open device.
+ * - VFIO: a device closed while its controller is enabled, a container released or an
+ *   IOAS destroyed with DMA mappings, an iommufd closed with objects left in it, munmap
+ *   of what is not mapped, unbinding an open device.
  *
  * A request that a host may well make to see what comes back (bad opcode,
  * namespace, LBA range, queue id or size, vector, log, feature) has its status
@@ -147,8 +148,9 @@ void emu_assert_clean(void);
  * @fds: open descriptors
  * @mmaps: mappings made by os_mmap(), BAR mappings included
  * @mmap_bytes: their size
- * @dma_maps: IOMMU mappings in all containers
+ * @dma_maps: IOMMU mappings in all containers and IOASes
  * @dma_bytes: their size
+ * @objects: objects in all iommufds: IOASes, page tables, bound devices, fault queues
  */
 struct emu_usage {
 	unsigned int fds;
@@ -156,6 +158,7 @@ struct emu_usage {
 	size_t mmap_bytes;
 	unsigned int dma_maps;
 	size_t dma_bytes;
+	unsigned int objects;
 };
 
 struct emu_usage emu_usage(void);
@@ -206,16 +209,17 @@ enum emu_call {
 	EMU_WRITE = 1 << 2,
 	EMU_PREAD = 1 << 3,
 	EMU_PWRITE = 1 << 4,
-	EMU_IOCTL = 1 << 5, /* but MAP_DMA and UNMAP_DMA */
-	EMU_DMA_MAP = 1 << 6,
+	EMU_IOCTL = 1 << 5,   /* but those named below */
+	EMU_DMA_MAP = 1 << 6, /* MAP_DMA IOAS_MAP IOAS_MAP_FILE */
 	EMU_MMAP = 1 << 7,
 	EMU_MADVISE = 1 << 8,
 	EMU_PATH = 1 << 9,   /* mkdir unlink write_file readlink access list_dir */
 	EMU_ALLOC = 1 << 10, /* os_zalloc */
 	EMU_CLOSE = 1 << 11,
 	EMU_MUNMAP = 1 << 12,
-	EMU_DMA_UNMAP = 1 << 13,
-	EMU_UNDO = EMU_CLOSE | EMU_MUNMAP | EMU_DMA_UNMAP,
+	EMU_DMA_UNMAP = 1 << 13, /* UNMAP_DMA IOAS_UNMAP */
+	EMU_DESTROY = 1 << 14,	 /* DESTROY DETACH_IOMMUFD_PT */
+	EMU_UNDO = EMU_CLOSE | EMU_MUNMAP | EMU_DMA_UNMAP | EMU_DESTROY,
 	EMU_INIT = (1 << 11) - 1,
 	EMU_SYSCALL = EMU_INIT & ~EMU_ALLOC,
 };
@@ -337,7 +341,16 @@ enum emu_hostile {
  * @chain: how the capability chain is spoiled
  * @dma_entry_limit: mappings per container
  * @memlock: bytes that may be mapped in all, 0 is unlimited
- * @short_unmap: UNMAP_DMA reports a page less than it should
+ * @short_unmap: UNMAP_DMA and IOAS_UNMAP report a page less than they should
+ * @no_iommufd: no /dev/iommu and nothing of devices' own nodes, as before Linux 6.1
+ * @no_cdev: devices' own nodes are only named in sysfs, as by Debian's 6.12
+ * @object_limit: objects of an iommufd, above is ENOMEM; 0 is unlimited
+ * @no_token: BIND_IOMMUFD knows no VF tokens and checks none (before Linux 6.17)
+ * @no_map_file: IOAS_MAP_FILE is unknown (before 6.13)
+ * @no_dma_buf: VFIO has no dma-bufs, IOAS_MAP_FILE takes none (before 6.19)
+ * @no_fault_queue: FAULT_QUEUE_ALLOC is unknown (before 6.11)
+ * @no_fault_hwpt: HWPT_ALLOC refuses fault queues, as 6.12 and IOMMUs that cannot
+ * @no_pri: attaching to a page table with a fault queue fails: the device has no PRI
  */
 struct emu_iommu_opts {
 	bool no_vfio;
@@ -350,13 +363,23 @@ struct emu_iommu_opts {
 	unsigned int dma_entry_limit;
 	uint64_t memlock;
 	bool short_unmap;
+	bool no_iommufd;
+	bool no_cdev;
+	unsigned int object_limit;
+	bool no_token;
+	bool no_map_file;
+	bool no_dma_buf;
+	bool no_fault_queue;
+	bool no_fault_hwpt;
+	bool no_pri;
 };
 
 /**
  * emu_iommu() - the options, to be changed at will (single-threaded)
  *
  * The defaults are a 39-bit address space with the hole at 0xfee00000, and a
- * dma_entry_limit of 65535.
+ * dma_entry_limit of 65535; no_iommufd is set unless the environment has EMU_IOMMUFD=1,
+ * by which whole test programs run a second time.
  */
 struct emu_iommu_opts *emu_iommu(void);
 

@@ -62,9 +62,11 @@ struct node {
 	int err; /* see emu_file_error() */
 	/* a sysfs attribute: 0 or a negative errno; the text ends with NUL, not newline */
 	int (*store)(void *priv, const char *text);
+	/* a device's node: what opening it does */
+	int (*open)(void *priv, int flags);
 	void *priv;
-	bool container;		  /* /dev/vfio/vfio */
-	struct vfio_group *group; /* /dev/vfio/N */
+	/* not there while this says so, as the options are */
+	bool (*absent)(void);
 };
 
 void fs_init(void);
@@ -76,6 +78,9 @@ void fs_set(struct node *node, const void *data, size_t len);
 struct node *fs_printf(const char *path, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 struct node *fs_attr(const char *path, int (*store)(void *, const char *), void *priv);
+struct node *fs_device(const char *path, int (*open)(void *, int), void *priv,
+		       bool (*absent)(void));
+bool fs_hidden(const struct node *node);
 
 /* -------------------------------------------------------------------- fds */
 
@@ -88,6 +93,7 @@ struct emu_file {
 
 struct file_ops {
 	const char *name;
+	bool is_device; /* a VFIO device, by whichever door */
 	ssize_t (*pread)(struct emu_file *file, void *buf, size_t count, uint64_t offset);
 	ssize_t (*pwrite)(struct emu_file *file, const void *buf, size_t count, uint64_t offset);
 	int (*ioctl)(struct emu_file *file, unsigned long request, void *arg);
@@ -108,49 +114,100 @@ void mm_fini(void);
 /* Reserve inaccessible memory that stands for @len bytes of @bar from @offset. */
 void *mm_map_bar(struct emu_pci *pci, unsigned int bar, uint64_t offset, size_t len);
 
-/* ------------------------------------------------------------------- vfio */
+/* ------------------------------------------------------------------ spaces */
 
 struct dma_map {
 	uint64_t iova, size;
-	char *vaddr;
-	bool read, write; /* by the device */
-	bool gone;	  /* the process unmapped the memory */
+	char *vaddr;	     /* the process's, NULL if it came by a file */
+	char *host;	     /* where a device finds it, NULL if a BAR has no memory */
+	bool read, write;    /* by the device */
+	bool gone;	     /* the process unmapped the memory */
+	bool file;	     /* host is a mapping of a file's pages, which goes with this */
+	struct emu_pci *pci; /* whose BAR it is */
 };
+
+/* An I/O address space, whatever the door: a container's or an IOAS's. */
+struct space {
+	struct dma_map *maps; /* sorted by iova */
+	size_t nmaps, room;
+	struct space *next;
+};
+
+void space_init(struct space *s);
+/* Mappings that are left are a violation: "@what with N DMA mappings". */
+void space_clear(struct space *s, const char *what);
+void space_fini(struct space *s, const char *what);
+void spaces_forget(void);
+/* The first mapping that ends at or after @iova. */
+struct dma_map *space_next(const struct space *s, uint64_t iova);
+/* It must be free. */
+void space_insert(struct space *s, const struct dma_map *map);
+/* Remove what overlaps [iova, last]; returns the bytes. */
+uint64_t space_remove(struct space *s, uint64_t iova, uint64_t last);
+/* Pin: the memory must be there, and writable if the device is to write it. */
+bool space_memory_ok(const struct dma_map *map);
+/* The process unmapped [addr, addr + len). */
+void space_memory_gone(const char *addr, size_t len);
+/* The memory of its BARs is out of reach. */
+void space_device_gone(struct emu_pci *pci);
+/* Host address of @iova, at most to the end of its page; NULL if not mapped so. */
+void *space_translate(const struct space *s, uint64_t iova, bool write);
+/* If a mapping's vaddr is in a mapped BAR, fill in host and pci. */
+bool mm_bar_memory(struct dma_map *map);
+
+/* ------------------------------------------------------------------- vfio */
 
 struct container {
 	unsigned int groups;
 	bool fd_open;
 	bool iommu;
-	struct dma_map *maps; /* sorted by iova */
-	size_t nmaps, room;
-	struct container *next;
+	struct space space;
 };
 
 struct vfio_group {
 	unsigned int id;
 	bool fd_open;
 	unsigned int devices_open;
+	unsigned int cdevs; /* devices that were opened without the group */
 	struct container *container;
 	struct vfio_group *next;
 };
 
 void vfio_init(void);
 void vfio_fini(void);
-int vfio_open_container(int flags);
-int vfio_open_group(struct vfio_group *group, int flags);
+int vfio_open_group(void *group, int flags);
 struct vfio_group *vfio_group_get(unsigned int id);
-int vfio_open_device(struct vfio_group *group, const char *name);
 void vfio_group_put_device(struct vfio_group *group);
+/* Whether none of its devices has a driver but vfio-pci. */
+bool vfio_group_viable(const struct vfio_group *group);
 
 int iommu_get_info(struct vfio_iommu_type1_info *info);
-int iommu_map(struct container *c, const struct vfio_iommu_type1_dma_map *map);
-int iommu_unmap(struct container *c, struct vfio_iommu_type1_dma_unmap *unmap);
-void iommu_unmap_everything(struct container *c);
+int iommu_map(struct space *s, const struct vfio_iommu_type1_dma_map *map);
+int iommu_unmap(struct space *s, struct vfio_iommu_type1_dma_unmap *unmap);
 void iommu_init(void);
-/* The process unmapped [addr, addr + len). */
-void iommu_memory_gone(void *addr, size_t len);
-/* Host address of @iova, at most to the end of its page; NULL if not mapped so. */
-void *iommu_translate(struct container *c, uint64_t iova, bool write);
+bool iommu_in_ranges(uint64_t iova, uint64_t last);
+bool iommu_over_memlock(uint64_t size);
+/* What the options take away. */
+bool iommu_no_vfio(void);
+bool iommu_no_iommufd(void);
+bool iommu_no_cdev(void);
+
+/* ---------------------------------------------------------------- iommufd */
+
+struct iommufd;
+struct object;
+
+void iommufd_init(void);
+/* The iommufd behind a descriptor; NULL with errno EBADF or EBADFD. */
+struct iommufd *iommufd_of(int fd);
+/* A device's ways in and out: -1 with errno. */
+int iommufd_bind(struct iommufd *ctx, struct emu_pci *pci);
+void iommufd_unbind(struct emu_pci *pci);
+int iommufd_attach(struct emu_pci *pci, uint32_t *pt_id);
+void iommufd_detach(struct emu_pci *pci);
+/* The address space of a page table. */
+struct space *iommufd_space(struct object *hwpt);
+uint32_t iommufd_id(const struct object *object);
 
 /* -------------------------------------------------------------------- pci */
 
@@ -188,7 +245,12 @@ struct emu_pci {
 	struct pci_driver *driver;
 	char *override;
 	unsigned int nvme_index; /* the kernel's nvmeN */
+	unsigned int vfio_index; /* vfioN while bound to vfio-pci */
 	unsigned int open;
+	unsigned int cdev_files; /* descriptors of its own node, bound or not */
+	/* bound by way of its own node: to what, as what, and what it is attached to */
+	struct iommufd *iommufd;
+	struct object *idev, *hwpt;
 	struct pci_irq irq[VFIO_PCI_NUM_IRQS];
 	bool intx_masked, intx_level;
 	uint64_t irqs_signalled;
@@ -206,7 +268,8 @@ void pci_init(void);
 void pci_fini(void);
 bool pci_bound_to_vfio(struct emu_pci *pci);
 bool pci_bus_master(struct emu_pci *pci);
-struct container *pci_container(struct emu_pci *pci);
+/* What its DMA goes through, or NULL. */
+struct space *pci_space(struct emu_pci *pci);
 void pci_config_init(struct emu_pci *pci);
 uint32_t pci_bar_read32(struct emu_pci *pci, unsigned int bar, uint64_t offset);
 void pci_bar_write32(struct emu_pci *pci, unsigned int bar, uint64_t offset, uint32_t val);
@@ -218,8 +281,11 @@ void sysfs_fini(void);
 void sysfs_add(struct emu_pci *pci);
 const char *sysfs_driver_name(struct emu_pci *pci);
 
-/* vfio_device.c and vfio_irq.c */
+/* vfio_device.c, cdev.c and vfio_irq.c */
 extern const struct file_ops device_file_ops;
+void device_first_open(struct emu_pci *pci);
+void device_last_close(struct emu_pci *pci);
+int cdev_open(void *pci, int flags);
 int irq_get_info(struct emu_pci *pci, struct vfio_irq_info *info);
 int irq_set(struct emu_pci *pci, const struct vfio_irq_set *set);
 void irq_disable_all(struct emu_pci *pci);

@@ -57,9 +57,21 @@ static struct node *fs_fail(int err)
 	return NULL;
 }
 
-static struct node *walk(struct node *at, const char *path, bool follow, int links);
+/* A walk that makes or removes sees what an option hides from others. */
+enum how {
+	FOLLOW = 1 << 0,
+	HIDDEN = 1 << 1,
+};
 
-static struct node *step(struct node *dir, const char *name, size_t len, bool follow, int links)
+bool fs_hidden(const struct node *node)
+{
+	return node->absent && node->absent();
+}
+
+static struct node *walk(struct node *at, const char *path, unsigned int how, int links);
+
+static struct node *step(struct node *dir, const char *name, size_t len, unsigned int how,
+			 int links)
 {
 	struct node *next;
 
@@ -71,17 +83,17 @@ static struct node *step(struct node *dir, const char *name, size_t len, bool fo
 		return dir->parent;
 
 	next = node_child(dir, name, len);
-	if (!next)
+	if (!next || (fs_hidden(next) && !(how & HIDDEN)))
 		return fs_fail(ENOENT);
-	if (next->type != NODE_LINK || !follow)
+	if (next->type != NODE_LINK || !(how & FOLLOW))
 		return next;
 	if (links >= MAX_LINKS)
 		return fs_fail(ELOOP);
 
-	return walk(dir, next->data, true, links + 1);
+	return walk(dir, next->data, how | FOLLOW, links + 1);
 }
 
-static struct node *walk(struct node *at, const char *path, bool follow, int links)
+static struct node *walk(struct node *at, const char *path, unsigned int how, int links)
 {
 	if (*path == '/')
 		at = root;
@@ -89,7 +101,7 @@ static struct node *walk(struct node *at, const char *path, bool follow, int lin
 		size_t len = strcspn(path, "/");
 		size_t skip = len + strspn(path + len, "/");
 
-		at = step(at, path, len, follow || path[skip], links);
+		at = step(at, path, len, path[skip] ? how | FOLLOW : how, links);
 		path += skip;
 	}
 
@@ -101,7 +113,7 @@ struct node *fs_lookup(const char *path, bool follow)
 	if (*path != '/')
 		return fs_fail(ENOENT);
 
-	return walk(root, path, follow, 0);
+	return walk(root, path, follow ? FOLLOW : 0, 0);
 }
 
 /* Directories on the way are made too; those may be links. */
@@ -113,7 +125,7 @@ struct node *fs_make(const char *path, enum node_type type)
 		size_t len = strcspn(path, "/");
 		size_t skip = len + strspn(path + len, "/");
 		bool last = !path[skip];
-		struct node *next = step(at, path, len, !last, 0);
+		struct node *next = step(at, path, len, last ? HIDDEN : HIDDEN | FOLLOW, 0);
 
 		if (!next)
 			next = node_add(at, path, len, last ? type : NODE_DIR);
@@ -126,7 +138,7 @@ struct node *fs_make(const char *path, enum node_type type)
 
 void fs_remove(const char *path)
 {
-	struct node *node = fs_lookup(path, false), **link;
+	struct node *node = walk(root, path, HIDDEN, 0), **link;
 
 	if (!node || node == root)
 		return;
@@ -166,6 +178,17 @@ struct node *fs_attr(const char *path, int (*store)(void *, const char *), void 
 
 	node->store = store;
 	node->priv = priv;
+
+	return node;
+}
+
+struct node *fs_device(const char *path, int (*open)(void *, int), void *priv, bool (*absent)(void))
+{
+	struct node *node = fs_make(path, NODE_FILE);
+
+	node->open = open;
+	node->priv = priv;
+	node->absent = absent;
 
 	return node;
 }

@@ -7,13 +7,6 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#ifndef MADV_POPULATE_READ
-#define MADV_POPULATE_READ 22
-#define MADV_POPULATE_WRITE 23
-#endif
-
-/* Larger memory is only tried at its ends. */
-#define POPULATE_MAX (64UL << 20)
 #define PAGE_MASK (EMU_PAGE - 1)
 #define CHAIN_START sizeof(struct vfio_iommu_type1_info)
 #define INFO_ROOM 1024
@@ -23,10 +16,13 @@ static uint32_t grown;
 
 void iommu_init(void)
 {
+	const char *wanted = getenv("EMU_IOMMUFD");
+
 	opts = (struct emu_iommu_opts){
 		.ranges = { { 0, 0xfedfffff }, { 0xfef00000, (1ULL << 39) - 1 } },
 		.nranges = 2,
 		.dma_entry_limit = 65535,
+		.no_iommufd = !wanted || !*wanted || !strcmp(wanted, "0"),
 	};
 	grown = INFO_ROOM;
 }
@@ -34,6 +30,21 @@ void iommu_init(void)
 struct emu_iommu_opts *emu_iommu(void)
 {
 	return &opts;
+}
+
+bool iommu_no_vfio(void)
+{
+	return opts.no_vfio;
+}
+
+bool iommu_no_iommufd(void)
+{
+	return opts.no_iommufd;
+}
+
+bool iommu_no_cdev(void)
+{
+	return opts.no_iommufd || opts.no_cdev;
 }
 
 /* ---------------------------------------------------------------- GET_INFO */
@@ -136,24 +147,7 @@ int iommu_get_info(struct vfio_iommu_type1_info *info)
 
 /* ------------------------------------------------------------ MAP and UNMAP */
 
-/* Index of the first mapping that ends at or after @iova. */
-static size_t find_from(struct container *c, uint64_t iova)
-{
-	size_t low = 0, high = c->nmaps;
-
-	while (low < high) {
-		size_t mid = (low + high) / 2;
-
-		if (c->maps[mid].iova + (c->maps[mid].size - 1) < iova)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-
-	return low;
-}
-
-static bool in_ranges(uint64_t iova, uint64_t last)
+bool iommu_in_ranges(uint64_t iova, uint64_t last)
 {
 	if (opts.chain == EMU_CHAIN_NONE || !opts.nranges)
 		return true;
@@ -179,114 +173,65 @@ static int check_map(const struct vfio_iommu_type1_dma_map *map)
 	return 0;
 }
 
-static bool touch(uint64_t vaddr, uint64_t size, bool write)
+static struct dma_map make_map(const struct vfio_iommu_type1_dma_map *map)
 {
-	return !madvise((void *)(uintptr_t)vaddr, size,
-			write ? MADV_POPULATE_WRITE : MADV_POPULATE_READ);
-}
+	char *vaddr = (char *)(uintptr_t)map->vaddr;
 
-/* Pin: the memory must be there, and writable if the device is to write it. */
-static bool memory_ok(const struct vfio_iommu_type1_dma_map *map)
-{
-	bool write = map->flags & VFIO_DMA_MAP_FLAG_WRITE;
-
-	if (map->size <= POPULATE_MAX)
-		return touch(map->vaddr, map->size, write);
-
-	return touch(map->vaddr, EMU_PAGE, write) &&
-	       touch(map->vaddr + map->size - EMU_PAGE, EMU_PAGE, write);
-}
-
-static void insert(struct container *c, size_t at, const struct vfio_iommu_type1_dma_map *map)
-{
-	if (c->nmaps == c->room) {
-		c->room = c->room ? 2 * c->room : 64;
-		c->maps = emu_resize(c->maps, c->room * sizeof(*c->maps));
-	}
-	memmove(&c->maps[at + 1], &c->maps[at], (c->nmaps - at) * sizeof(*c->maps));
-	c->maps[at] = (struct dma_map){
+	return (struct dma_map){
 		.iova = map->iova,
 		.size = map->size,
-		.vaddr = (char *)(uintptr_t)map->vaddr,
+		.vaddr = vaddr,
+		.host = vaddr,
 		.read = map->flags & VFIO_DMA_MAP_FLAG_READ,
 		.write = map->flags & VFIO_DMA_MAP_FLAG_WRITE,
 	};
-	c->nmaps++;
-	emu_used.dma_maps++;
-	emu_used.dma_bytes += map->size;
 }
 
-int iommu_map(struct container *c, const struct vfio_iommu_type1_dma_map *map)
+bool iommu_over_memlock(uint64_t size)
+{
+	return opts.memlock && emu_used.dma_bytes + size > opts.memlock;
+}
+
+int iommu_map(struct space *s, const struct vfio_iommu_type1_dma_map *map)
 {
 	uint64_t last = map->iova + map->size - 1;
 	int err = check_map(map);
-	size_t at;
+	struct dma_map new, *next;
 
 	if (err)
 		return emu_errno(err);
-	at = find_from(c, map->iova);
-	if (at < c->nmaps && c->maps[at].iova <= last)
+	next = space_next(s, map->iova);
+	if (next && next->iova <= last)
 		return emu_errno(EEXIST);
-	if (c->nmaps >= opts.dma_entry_limit)
+	if (s->nmaps >= opts.dma_entry_limit)
 		return emu_errno(ENOSPC);
-	if (!in_ranges(map->iova, last))
+	if (!iommu_in_ranges(map->iova, last))
 		return emu_errno(EINVAL);
-	if (opts.memlock && emu_used.dma_bytes + map->size > opts.memlock)
+	if (iommu_over_memlock(map->size))
 		return emu_errno(ENOMEM);
-	if (!memory_ok(map))
+	new = make_map(map);
+	if (!mm_bar_memory(&new) && !space_memory_ok(&new))
 		return emu_errno(EFAULT);
-	insert(c, at, map);
+	space_insert(s, &new);
 
 	return 0;
 }
 
-/* Tell the devices behind @c before [iova, last] goes. */
-static void announce(struct container *c, uint64_t iova, uint64_t last)
-{
-	for (struct emu_pci *p = emu_pcis; p; p = p->next) {
-		if (p->ops && pci_container(p) == c)
-			p->ops->unmapping(p, iova, last);
-	}
-}
-
-static uint64_t remove_from(struct container *c, size_t at, uint64_t last)
-{
-	uint64_t removed = 0;
-	size_t end = at;
-
-	while (end < c->nmaps && c->maps[end].iova <= last) {
-		struct dma_map *m = &c->maps[end++];
-
-		announce(c, m->iova, m->iova + m->size - 1);
-		removed += m->size;
-	}
-	if (end == at)
-		return 0;
-	emu_used.dma_maps -= end - at;
-	emu_used.dma_bytes -= removed;
-	memmove(&c->maps[at], &c->maps[end], (c->nmaps - end) * sizeof(*c->maps));
-	c->nmaps -= end - at;
-
-	return removed;
-}
-
 /* Version 2 does not split: mappings must be wholly inside. */
-static bool splits(struct container *c, size_t at, uint64_t iova, uint64_t last)
+static bool splits(const struct space *s, uint64_t iova, uint64_t last)
 {
-	size_t end = find_from(c, last);
+	struct dma_map *first = space_next(s, iova), *end = space_next(s, last);
 
-	if (at < c->nmaps && c->maps[at].iova < iova)
+	if (first && first->iova < iova)
 		return true;
 
-	return end < c->nmaps && c->maps[end].iova <= last &&
-	       c->maps[end].iova + c->maps[end].size - 1 > last;
+	return end && end->iova <= last && end->iova + end->size - 1 > last;
 }
 
-int iommu_unmap(struct container *c, struct vfio_iommu_type1_dma_unmap *unmap)
+int iommu_unmap(struct space *s, struct vfio_iommu_type1_dma_unmap *unmap)
 {
 	bool all = unmap->flags & VFIO_DMA_UNMAP_FLAG_ALL;
 	uint64_t last = unmap->iova + unmap->size - 1;
-	size_t at;
 
 	if (unmap->argsz < sizeof(*unmap) || unmap->flags & ~VFIO_DMA_UNMAP_FLAG_ALL)
 		return emu_errno(EINVAL);
@@ -298,86 +243,11 @@ int iommu_unmap(struct container *c, struct vfio_iommu_type1_dma_unmap *unmap)
 		return emu_errno(EINVAL);
 	}
 
-	at = find_from(c, unmap->iova);
-	if (!all && splits(c, at, unmap->iova, last))
+	if (!all && splits(s, unmap->iova, last))
 		return emu_errno(EINVAL);
-	unmap->size = remove_from(c, at, last);
+	unmap->size = space_remove(s, unmap->iova, last);
 	if (opts.short_unmap && unmap->size)
 		unmap->size -= EMU_PAGE;
 
 	return 0;
-}
-
-void iommu_unmap_everything(struct container *c)
-{
-	if (c->nmaps)
-		emu_report("container released with %zu DMA mappings", c->nmaps);
-	remove_from(c, 0, UINT64_MAX);
-	free(c->maps);
-	c->maps = NULL;
-	c->room = 0;
-}
-
-/* ------------------------------------------------------------- translation */
-
-static struct dma_map *find(struct container *c, uint64_t iova)
-{
-	size_t at = c ? find_from(c, iova) : 0;
-
-	return c && at < c->nmaps && c->maps[at].iova <= iova ? &c->maps[at] : NULL;
-}
-
-void *iommu_translate(struct container *c, uint64_t iova, bool write)
-{
-	struct dma_map *m = find(c, iova);
-
-	if (!m || m->gone || !(write ? m->write : m->read))
-		return NULL;
-
-	return m->vaddr + (iova - m->iova);
-}
-
-/* The kernel keeps pinned pages; a device that still uses them is a mistake we want to see. */
-static void mark_gone(struct container *c, char *addr, size_t len)
-{
-	for (size_t i = 0; i < c->nmaps; i++) {
-		struct dma_map *m = &c->maps[i];
-
-		if (m->vaddr < addr + len && addr < m->vaddr + m->size)
-			m->gone = true;
-	}
-}
-
-void iommu_memory_gone(void *addr, size_t len)
-{
-	struct container *last = NULL;
-
-	for (struct emu_pci *p = emu_pcis; p; p = p->next) {
-		struct container *c = pci_container(p);
-
-		if (c && c != last)
-			mark_gone(c, addr, len);
-		last = c;
-	}
-}
-
-bool emu_iova_mapped(const char *bdf, uint64_t iova, size_t len)
-{
-	struct emu_pci *pci;
-	struct dma_map *m;
-
-	emu_autolock();
-	pci = pci_find(bdf);
-	while (pci && len) {
-		uint64_t room;
-
-		m = find(pci_container(pci), iova);
-		if (!m)
-			return false;
-		room = m->iova + m->size - iova;
-		iova += room;
-		len -= room < len ? room : len;
-	}
-
-	return pci;
 }

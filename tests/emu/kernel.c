@@ -9,6 +9,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "os/abi.h"
 #include "os/os.h"
 
 static struct emu_file *files[EMU_MAX_FDS];
@@ -221,10 +222,8 @@ int os_open(const char *path, int flags)
 	node = fs_lookup(path, true);
 	if (node && node->err && (node->err != EBUSY || (flags & O_EXCL)))
 		return emu_errno(node->err);
-	if (node && node->container)
-		return vfio_open_container(flags);
-	if (node && node->group)
-		return vfio_open_group(node->group, flags);
+	if (node && node->open)
+		return node->open(node->priv, flags);
 
 	return open_regular(path, flags, node);
 }
@@ -348,17 +347,30 @@ static const struct {
 	{ VFIO_DEVICE_GET_IRQ_INFO, "DEVICE_GET_IRQ_INFO" },
 	{ VFIO_DEVICE_SET_IRQS, "DEVICE_SET_IRQS" },
 	{ VFIO_DEVICE_RESET, "DEVICE_RESET" },
+	{ ABI_VFIO_DEVICE_BIND_IOMMUFD, "BIND_IOMMUFD" },
+	{ ABI_VFIO_DEVICE_ATTACH_IOMMUFD_PT, "ATTACH_IOMMUFD_PT" },
+	{ ABI_VFIO_DEVICE_DETACH_IOMMUFD_PT, "DETACH_IOMMUFD_PT" },
+	{ ABI_IOMMU_DESTROY, "DESTROY" },
+	{ ABI_IOMMU_IOAS_ALLOC, "IOAS_ALLOC" },
+	{ ABI_IOMMU_IOAS_IOVA_RANGES, "IOAS_IOVA_RANGES" },
+	{ ABI_IOMMU_IOAS_MAP, "IOAS_MAP" },
+	{ ABI_IOMMU_IOAS_MAP_FILE, "IOAS_MAP_FILE" },
+	{ ABI_IOMMU_IOAS_UNMAP, "IOAS_UNMAP" },
+	{ ABI_IOMMU_HWPT_ALLOC, "HWPT_ALLOC" },
+	{ ABI_IOMMU_FAULT_QUEUE_ALLOC, "FAULT_QUEUE_ALLOC" },
 };
 
 /* VFIO reuses its numbers: some names depend on the descriptor. */
 static const char *request_name(struct emu_file *file, unsigned long request)
 {
-	bool device = file && file->ops == &device_file_ops;
+	bool device = file && file->ops->is_device;
 
 	if (request == VFIO_DEVICE_GET_INFO && device)
 		return "DEVICE_GET_INFO";
 	if (request == VFIO_IOMMU_GET_INFO && !device)
 		return "IOMMU_GET_INFO";
+	if (request == VFIO_DEVICE_FEATURE && device)
+		return "DEVICE_FEATURE";
 	if (request == VFIO_IOMMU_MAP_DMA && !device)
 		return "MAP_DMA";
 	if (request == VFIO_IOMMU_UNMAP_DMA && !device)
@@ -373,26 +385,45 @@ static const char *request_name(struct emu_file *file, unsigned long request)
 
 static enum emu_call ioctl_class(const char *name)
 {
-	if (!strcmp(name, "MAP_DMA"))
-		return EMU_DMA_MAP;
+	static const struct {
+		const char *name;
+		enum emu_call call;
+	} classes[] = {
+		{ "MAP_DMA", EMU_DMA_MAP },	      { "UNMAP_DMA", EMU_DMA_UNMAP },
+		{ "IOAS_MAP", EMU_DMA_MAP },	      { "IOAS_MAP_FILE", EMU_DMA_MAP },
+		{ "IOAS_UNMAP", EMU_DMA_UNMAP },      { "DESTROY", EMU_DESTROY },
+		{ "DETACH_IOMMUFD_PT", EMU_DESTROY },
+	};
 
-	return strcmp(name, "UNMAP_DMA") ? EMU_IOCTL : EMU_DMA_UNMAP;
+	for (size_t i = 0; i < ARRAY_SIZE(classes); i++) {
+		if (!strcmp(name, classes[i].name))
+			return classes[i].call;
+	}
+
+	return EMU_IOCTL;
 }
 
 int os_ioctl(int fd, unsigned long request, void *arg)
 {
 	struct emu_file *file;
+	enum emu_call call;
 	const char *name;
+	int failed, err, ret;
 
 	emu_autolock();
 	file = fd_get(fd);
 	name = request_name(file, request);
-	if (emu_enter(ioctl_class(name), "ioctl %s", name))
+	call = ioctl_class(name);
+	failed = emu_enter(call, "ioctl %s", name);
+	err = errno;
+	if (failed && call != EMU_DESTROY)
 		return -1;
 	if (!file)
 		return ioctl(fd, request, arg);
 
-	return file->ops->ioctl ? file->ops->ioctl(file, request, arg) : emu_errno(ENOTTY);
+	ret = file->ops->ioctl ? file->ops->ioctl(file, request, arg) : emu_errno(ENOTTY);
+
+	return failed ? emu_errno(err) : ret;
 }
 
 int os_mkdir(const char *path, unsigned int mode)
@@ -499,6 +530,8 @@ static char **dir_names(const char *path, size_t *n)
 		return NULL;
 	}
 	for (struct node *c = dir->child; c; c = c->next) {
+		if (fs_hidden(c))
+			continue;
 		names = emu_resize(names, (*n + 1) * sizeof(*names));
 		names[(*n)++] = emu_strdup(c->name);
 	}

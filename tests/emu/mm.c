@@ -103,6 +103,21 @@ static struct bar_map *find_bar(const char *addr)
 	return NULL;
 }
 
+bool mm_bar_memory(struct dma_map *m)
+{
+	for (struct bar_map *b = bar_maps; b < bar_maps + MAX_BAR_MAPS; b++) {
+		if (!b->addr || m->vaddr < b->addr || m->vaddr + m->size > b->addr + b->len)
+			continue;
+		m->pci = b->pci;
+		m->host = (char *)b->pci->bar_mem[b->bar];
+		if (m->host)
+			m->host += b->offset + (m->vaddr - b->addr);
+		return true;
+	}
+
+	return false;
+}
+
 /* No access: whoever goes around the accessors gets a SIGSEGV. */
 void *mm_map_bar(struct emu_pci *pci, unsigned int bar, uint64_t offset, size_t len)
 {
@@ -225,7 +240,7 @@ int os_munmap(void *addr, size_t len)
 	if (from + len < end)
 		track(from + len, end - from - len);
 
-	iommu_memory_gone(addr, len);
+	space_memory_gone(addr, len);
 	unmap_bar(addr);
 	munmap(addr, len);
 

@@ -13,7 +13,7 @@ void *nvme_dma(struct emu_nvme *n, uint64_t iova, bool write, const char *what)
 		nvme_report(n, "DMA for %s while bus master is off", what);
 		return NULL;
 	}
-	mem = iommu_translate(pci_container(n->pci), iova, write);
+	mem = space_translate(pci_space(n->pci), iova, write);
 	if (!mem)
 		nvme_report(n, "DMA %s at unmapped IOVA 0x%llx for %s", write ? "write" : "read",
 			    (unsigned long long)iova, what);

@@ -21,7 +21,7 @@ static bool stale_phase(const struct emu_nvme *n, uint64_t base, uint32_t entrie
 {
 	for (uint32_t i = 0; i < entries; i++) {
 		const uint8_t *e =
-			iommu_translate(pci_container(n->pci), base + (uint64_t)i * CQE_SIZE, true);
+			space_translate(pci_space(n->pci), base + (uint64_t)i * CQE_SIZE, true);
 
 		if (e && e[14] & 1)
 			return true;
@@ -61,7 +61,7 @@ bool nvme_check_queue(struct emu_nvme *n, uint64_t base, uint32_t entries, bool 
 	uint64_t len = (uint64_t)entries * (is_cq ? CQE_SIZE : SQE_SIZE);
 
 	for (uint64_t at = 0; at < len; at += EMU_PAGE) {
-		if (!iommu_translate(pci_container(n->pci), base + at, is_cq)) {
+		if (!space_translate(pci_space(n->pci), base + at, is_cq)) {
 			nvme_report(n, "memory of %s is not mapped at IOVA 0x%llx", what,
 				    (unsigned long long)(base + at));
 			return false;

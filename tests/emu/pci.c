@@ -193,9 +193,12 @@ struct emu_pci *pci_find(const char *bdf)
 	return NULL;
 }
 
-struct container *pci_container(struct emu_pci *pci)
+struct space *pci_space(struct emu_pci *pci)
 {
-	return pci->group ? pci->group->container : NULL;
+	if (pci->hwpt)
+		return iommufd_space(pci->hwpt);
+
+	return pci->group && pci->group->container ? &pci->group->container->space : NULL;
 }
 
 void pci_reset(struct emu_pci *pci)

@@ -259,6 +259,7 @@ static bool usage_changed(const struct emu_usage *before)
 	bad |= usage_differs("mapped bytes", now.mmap_bytes, before->mmap_bytes);
 	bad |= usage_differs("DMA mappings", now.dma_maps, before->dma_maps);
 	bad |= usage_differs("DMA mapped bytes", now.dma_bytes, before->dma_bytes);
+	bad |= usage_differs("iommufd objects", now.objects, before->objects);
 
 	return bad;
 }
@@ -358,6 +359,7 @@ void emu_init(void)
 	mm_init();
 	iommu_init();
 	vfio_init();
+	iommufd_init();
 	sysfs_init();
 	pci_init();
 }

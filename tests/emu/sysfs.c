@@ -87,9 +87,46 @@ static void update_group_node(struct vfio_group *group)
 
 	snprintf(path, sizeof(path), "/dev/vfio/%u", group->id);
 	if (wanted)
-		fs_make(path, NODE_FILE)->group = group;
+		fs_device(path, vfio_open_group, group, NULL);
 	else
 		fs_remove(path);
+}
+
+static bool has_vfio_index(unsigned int n, const struct emu_pci *but)
+{
+	for (struct emu_pci *p = emu_pcis; p; p = p->next) {
+		if (p != but && pci_bound_to_vfio(p) && p->vfio_index == n)
+			return true;
+	}
+
+	return false;
+}
+
+static void add_vfio_dev(struct emu_pci *pci)
+{
+	char at[PATH_LEN], path[PATH_LEN];
+	unsigned int n = 0;
+
+	while (has_vfio_index(n, pci))
+		n++;
+	pci->vfio_index = n;
+	path_of(at, DEVICES "/%s/vfio-dev", pci->bdf);
+	fs_make(at, NODE_DIR)->absent = iommu_no_iommufd;
+	path_of(at, DEVICES "/%s/vfio-dev/vfio%u", pci->bdf, n);
+	fs_make(at, NODE_DIR);
+	fs_printf(path_of(path, "%s/dev", at), "511:%u\n", n)->absent = iommu_no_cdev;
+	path_of(path, "/sys/class/vfio-dev/vfio%u", n);
+	fs_set(fs_make(path, NODE_LINK), at, strlen(at));
+	fs_device(path_of(path, "/dev/vfio/devices/vfio%u", n), cdev_open, pci, iommu_no_cdev);
+}
+
+static void remove_vfio_dev(struct emu_pci *pci)
+{
+	char path[PATH_LEN];
+
+	fs_remove(path_of(path, "/dev/vfio/devices/vfio%u", pci->vfio_index));
+	fs_remove(path_of(path, "/sys/class/vfio-dev/vfio%u", pci->vfio_index));
+	fs_remove(path_of(path, DEVICES "/%s/vfio-dev", pci->bdf));
 }
 
 static void nvme_names(struct emu_pci *pci, char *ctrl, char *disk)
@@ -151,7 +188,7 @@ static int probe(struct pci_driver *drv, struct emu_pci *pci)
 		return -EBUSY;
 	if (is_vfio(drv) && !pci->group)
 		return -EINVAL;
-	if (!is_vfio(drv) && pci->group && pci->group->container)
+	if (!is_vfio(drv) && pci->group && (pci->group->container || pci->group->cdevs))
 		return -EBUSY;
 
 	pci->driver = drv;
@@ -159,8 +196,10 @@ static int probe(struct pci_driver *drv, struct emu_pci *pci)
 		drv->name);
 	link_to(path_of(path, BUS "/drivers/%s/%s", drv->name, pci->bdf),
 		"../../../../devices/pci0000:00/", pci->bdf);
-	if (is_vfio(drv))
+	if (is_vfio(drv)) {
 		update_group_node(pci->group);
+		add_vfio_dev(pci);
+	}
 	if (!strcmp(drv->name, "nvme"))
 		add_disk(pci);
 
@@ -172,15 +211,17 @@ static int detach(struct emu_pci *pci)
 	struct pci_driver *drv = pci->driver;
 	char path[PATH_LEN];
 
-	if (pci->open) {
+	if (pci->open || pci->cdev_files) {
 		emu_report("%s: unbind of an open device would block", pci->bdf);
 		return -EBUSY;
 	}
 	pci->driver = NULL;
 	fs_remove(path_of(path, DEVICES "/%s/driver", pci->bdf));
 	fs_remove(path_of(path, BUS "/drivers/%s/%s", drv->name, pci->bdf));
-	if (is_vfio(drv))
+	if (is_vfio(drv)) {
 		update_group_node(pci->group);
+		remove_vfio_dev(pci);
+	}
 	if (!strcmp(drv->name, "nvme"))
 		remove_disk(pci);
 

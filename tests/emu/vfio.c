@@ -9,23 +9,18 @@
 #include <sys/mman.h>
 
 static struct vfio_group *groups;
-static struct container *containers;
 
 /* -------------------------------------------------------------- container */
 
 static void container_put(struct container *c)
 {
-	struct container **link = &containers;
-
-	if (!c->groups)
-		iommu_unmap_everything(c);
-	if (!c->groups)
-		c->iommu = false;
-	if (c->groups || c->fd_open)
+	if (c->groups)
 		return;
-	while (*link != c)
-		link = &(*link)->next;
-	*link = c->next;
+	space_clear(&c->space, "container released");
+	c->iommu = false;
+	if (c->fd_open)
+		return;
+	space_fini(&c->space, "container released");
 	free(c);
 }
 
@@ -74,9 +69,9 @@ static int container_ioctl(struct emu_file *file, unsigned long request, void *a
 	case VFIO_IOMMU_GET_INFO:
 		return iommu_get_info(arg);
 	case VFIO_IOMMU_MAP_DMA:
-		return iommu_map(c, arg);
+		return iommu_map(&c->space, arg);
 	case VFIO_IOMMU_UNMAP_DMA:
-		return iommu_unmap(c, arg);
+		return iommu_unmap(&c->space, arg);
 	default:
 		return emu_errno(ENOTTY);
 	}
@@ -96,22 +91,19 @@ static const struct file_ops container_ops = {
 	.release = container_release,
 };
 
-int vfio_open_container(int flags)
+static int open_container(void *priv, int flags)
 {
-	struct container *c;
+	struct container *c = emu_zalloc(sizeof(*c));
 	int fd;
 
-	if (emu_iommu()->no_vfio)
-		return emu_errno(ENOENT);
-	c = emu_zalloc(sizeof(*c));
+	(void)priv;
 	fd = fd_install(&container_ops, flags, c);
 	if (fd < 0) {
 		free(c);
 		return -1;
 	}
 	c->fd_open = true;
-	c->next = containers;
-	containers = c;
+	space_init(&c->space);
 
 	return fd;
 }
@@ -134,7 +126,7 @@ struct vfio_group *vfio_group_get(unsigned int id)
 	return g;
 }
 
-static bool viable(const struct vfio_group *g)
+bool vfio_group_viable(const struct vfio_group *g)
 {
 	for (struct emu_pci *p = emu_pcis; p; p = p->next) {
 		if (p->group == g && p->driver && !pci_bound_to_vfio(p))
@@ -148,7 +140,7 @@ static int get_status(struct vfio_group *g, struct vfio_group_status *status)
 {
 	if (status->argsz < sizeof(*status))
 		return emu_errno(EINVAL);
-	status->flags = viable(g) ? VFIO_GROUP_FLAGS_VIABLE : 0;
+	status->flags = vfio_group_viable(g) ? VFIO_GROUP_FLAGS_VIABLE : 0;
 	if (g->container)
 		status->flags |= VFIO_GROUP_FLAGS_CONTAINER_SET | VFIO_GROUP_FLAGS_VIABLE;
 
@@ -164,7 +156,7 @@ static int set_container(struct vfio_group *g, const int *fd)
 		return emu_errno(EINVAL);
 	if (!file || file->ops != &container_ops)
 		return emu_errno(!file && fcntl(*fd, F_GETFD) < 0 ? EBADF : EBADFD);
-	if (!viable(g))
+	if (!vfio_group_viable(g))
 		return emu_errno(EPERM);
 
 	c = file->priv;
@@ -224,9 +216,8 @@ static int get_device_fd(struct vfio_group *g, const char *name)
 	if (fd < 0)
 		return -1;
 	g->devices_open++;
-	/* bus master is off at first open; who reads as ones does not hear of it */
-	if (!pci->open++ && pci->config[0] != 0xff)
-		pci->config[4] &= ~4;
+	if (!pci->open++)
+		device_first_open(pci);
 
 	return fd;
 }
@@ -276,11 +267,12 @@ static const struct file_ops group_ops = {
 	.release = group_release,
 };
 
-int vfio_open_group(struct vfio_group *g, int flags)
+int vfio_open_group(void *group, int flags)
 {
+	struct vfio_group *g = group;
 	int fd;
 
-	if (g->fd_open || g->devices_open)
+	if (g->fd_open || g->devices_open || g->cdevs)
 		return emu_errno(EBUSY);
 	fd = fd_install(&group_ops, flags, g);
 	g->fd_open = fd >= 0;
@@ -293,8 +285,8 @@ int vfio_open_group(struct vfio_group *g, int flags)
 void vfio_init(void)
 {
 	groups = NULL;
-	containers = NULL;
-	fs_make("/dev/vfio/vfio", NODE_FILE)->container = true;
+	spaces_forget();
+	fs_device("/dev/vfio/vfio", open_container, NULL, iommu_no_vfio);
 }
 
 void vfio_fini(void)

@@ -220,17 +220,30 @@ static void *device_mmap(struct emu_file *file, size_t len, int prot, int flags,
 	return mm_map_bar(pci, index, at, len);
 }
 
+/* Bus master is off at first open; who reads as ones does not hear of it. */
+void device_first_open(struct emu_pci *pci)
+{
+	if (pci->config[0] != 0xff)
+		pci->config[PCI_COMMAND] &= ~PCI_COMMAND_MASTER;
+}
+
+void device_last_close(struct emu_pci *pci)
+{
+	if (pci->ops)
+		pci->ops->closing(pci);
+	irq_disable_all(pci);
+	pci_reset(pci);
+	pci->config[PCI_COMMAND] &= ~PCI_COMMAND_MASTER;
+	space_device_gone(pci);
+}
+
+/* By the group. */
 static void device_release(struct emu_file *file)
 {
 	struct emu_pci *pci = file->priv;
 
-	if (!--pci->open) {
-		if (pci->ops)
-			pci->ops->closing(pci);
-		irq_disable_all(pci);
-		pci_reset(pci);
-		pci->config[PCI_COMMAND] &= ~PCI_COMMAND_MASTER;
-	}
+	if (!--pci->open)
+		device_last_close(pci);
 	vfio_group_put_device(pci->group);
 }
 
@@ -243,6 +256,7 @@ static const char *device_describe(struct emu_file *file)
 
 const struct file_ops device_file_ops = {
 	.name = "device",
+	.is_device = true,
 	.pread = device_pread,
 	.pwrite = device_pwrite,
 	.ioctl = device_ioctl,

@@ -212,7 +212,7 @@ static void fixed_map_outside_the_ranges_is_refused(void **state)
 
 static bool device_may(iova_t iova, bool write)
 {
-	return iommu_translate(pci_container(pci_find(EMU_BDF)), iova, write);
+	return space_translate(pci_space(pci_find(EMU_BDF)), iova, write);
 }
 
 static void permissions_are_the_devices(void **state)

@@ -380,7 +380,7 @@ static void show_tells_group_function_and_users(void **state)
 	emu_pci_add(&opts[0]);
 	emu_pci_add(&opts[1]);
 	emu_link("/sys/bus/pci/devices/" EMU_BDF2 "/physfn", "../" EMU_BDF);
-	emu_dir("/sys/bus/pci/devices/" EMU_BDF2 "/vfio-dev/vfio3");
+	emu_iommu()->no_iommufd = false;
 	emu_file("/sys/bus/pci/devices/" EMU_BDF2 "/msi_irqs/40", "msi\n");
 	emu_file("/proc/self/mountinfo", "31 22 259:0 / /srv rw - ext4 /dev/nvme0n1 rw\n");
 
@@ -392,13 +392,13 @@ static void show_tells_group_function_and_users(void **state)
 
 	assert_int_equal(run("show " EMU_BDF2), 0);
 	assert_has(out, "virtual function of " EMU_BDF "\n");
-	assert_has(out, "VFIO device      vfio3\n");
+	assert_has(out, "VFIO device      vfio0\n");
 	assert_has(out, "MSI vectors      1 in use\n");
 
 	assert_int_equal(run("show --json " EMU_BDF2), 0);
 	assert_has(out, "\"bdf\": \"" EMU_BDF "\",\n      \"driver\": \"nvme\"\n");
 	assert_has(out, "\"physical_function\": \"" EMU_BDF "\"");
-	assert_has(out, "\"vfio_device\": \"vfio3\"");
+	assert_has(out, "\"vfio_device\": \"vfio0\"");
 	assert_has(out, "\"recorded\": null");
 }
 

@@ -1,0 +1,615 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* iommufd: its objects, who holds them, and the address spaces among them. */
+#include "emu_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "os/abi.h"
+
+#define PAGE_MASK (EMU_PAGE - 1)
+#define HUGE_PAGE (2UL << 20)
+#define CMD_MAX 128
+
+enum object_type {
+	OBJECT_IOAS,
+	OBJECT_HWPT,
+	OBJECT_DEVICE,
+	OBJECT_FAULT,
+};
+
+struct object {
+	enum object_type type;
+	uint32_t id;
+	unsigned int users; /* EBUSY while there are any */
+	struct space space; /* an IOAS's; its users are page tables */
+	/* a page table's; its users are devices */
+	struct object *ioas, *fault;
+	bool automatic; /* goes with its last user */
+};
+
+/* Kept by its descriptor, bound devices and descriptors of fault queues. */
+struct iommufd {
+	struct object **objects; /* by number less one */
+	uint32_t room;
+	unsigned int count, holders;
+};
+
+/* ----------------------------------------------------------------- objects */
+
+static struct object *find(struct iommufd *ctx, uint32_t id)
+{
+	return id && id <= ctx->room ? ctx->objects[id - 1] : NULL;
+}
+
+/* Numbers are reused, the lowest first. */
+static struct object *add(struct iommufd *ctx, enum object_type type)
+{
+	struct object *obj;
+	uint32_t at = 0;
+
+	if (emu_iommu()->object_limit && ctx->count >= emu_iommu()->object_limit) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	while (at < ctx->room && ctx->objects[at])
+		at++;
+	if (at == ctx->room) {
+		ctx->objects = emu_resize(ctx->objects, (at + 1) * sizeof(*ctx->objects));
+		ctx->room++;
+	}
+	obj = ctx->objects[at] = emu_zalloc(sizeof(*obj));
+	obj->type = type;
+	obj->id = at + 1;
+	if (type == OBJECT_IOAS)
+		space_init(&obj->space);
+	ctx->count++;
+	emu_used.objects++;
+
+	return obj;
+}
+
+static void drop(struct iommufd *ctx, struct object *obj)
+{
+	if (obj->ioas)
+		obj->ioas->users--;
+	if (obj->fault)
+		obj->fault->users--;
+	if (obj->type == OBJECT_IOAS)
+		space_fini(&obj->space, "IOAS destroyed");
+	ctx->objects[obj->id - 1] = NULL;
+	ctx->count--;
+	emu_used.objects--;
+	free(obj);
+}
+
+/* Those that hold others go first. */
+static void drop_all(struct iommufd *ctx)
+{
+	static const enum object_type order[] = { OBJECT_DEVICE, OBJECT_HWPT, OBJECT_FAULT,
+						  OBJECT_IOAS };
+
+	if (ctx->count)
+		emu_report("/dev/iommu closed with %u objects", ctx->count);
+	for (size_t i = 0; i < ARRAY_SIZE(order); i++) {
+		for (uint32_t at = 0; at < ctx->room; at++) {
+			if (ctx->objects[at] && ctx->objects[at]->type == order[i])
+				drop(ctx, ctx->objects[at]);
+		}
+	}
+}
+
+static void put(struct iommufd *ctx)
+{
+	if (--ctx->holders)
+		return;
+	drop_all(ctx);
+	free(ctx->objects);
+	free(ctx);
+}
+
+static int destroy(struct iommufd *ctx, void *arg)
+{
+	const struct abi_iommu_destroy *cmd = arg;
+	struct object *obj = find(ctx, cmd->id);
+
+	if (!obj)
+		return ENOENT;
+	if (obj->users)
+		return EBUSY;
+	drop(ctx, obj);
+
+	return 0;
+}
+
+/* ------------------------------------------------------------------- IOAS */
+
+static int ioas_alloc(struct iommufd *ctx, void *arg)
+{
+	struct abi_iommu_ioas_alloc *cmd = arg;
+	struct object *obj;
+
+	if (cmd->flags)
+		return EOPNOTSUPP;
+	obj = add(ctx, OBJECT_IOAS);
+	if (!obj)
+		return errno;
+	cmd->out_ioas_id = obj->id;
+
+	return 0;
+}
+
+static struct object *find_ioas(struct iommufd *ctx, uint32_t id)
+{
+	struct object *obj = find(ctx, id);
+
+	return obj && obj->type == OBJECT_IOAS ? obj : NULL;
+}
+
+/* What no device limits is all of 64 bits. */
+static uint32_t count_ranges(const struct object *ioas)
+{
+	static uint32_t grown;
+	const struct emu_iommu_opts *o = emu_iommu();
+
+	if (!ioas->users)
+		return 1;
+	switch (o->chain) {
+	case EMU_CHAIN_NONE:
+		return 0;
+	case EMU_CHAIN_COUNT_HUGE:
+		return UINT32_MAX;
+	case EMU_CHAIN_ARGSZ_GROWS:
+		return grown += 64;
+	default:
+		return o->nranges;
+	}
+}
+
+static int iova_ranges(struct iommufd *ctx, void *arg)
+{
+	struct abi_iommu_ioas_iova_ranges *cmd = arg;
+	struct abi_iommu_iova_range *out = (void *)(uintptr_t)cmd->allowed_iovas;
+	const struct object *ioas = find_ioas(ctx, cmd->ioas_id);
+	struct emu_range all = { 0, UINT64_MAX };
+	uint32_t room = cmd->num_iovas, known = emu_iommu()->nranges;
+	const struct emu_range *ranges = emu_iommu()->ranges;
+
+	if (cmd->__reserved)
+		return EOPNOTSUPP;
+	if (!ioas)
+		return ENOENT;
+	if (!ioas->users) {
+		ranges = &all;
+		known = 1;
+	}
+	cmd->num_iovas = count_ranges(ioas);
+	cmd->out_iova_alignment = ioas->users ? EMU_PAGE : 1;
+	for (uint32_t i = 0; i < room && i < known && i < cmd->num_iovas; i++)
+		out[i] = (struct abi_iommu_iova_range){ ranges[i].start, ranges[i].last };
+
+	return cmd->num_iovas > room ? EMSGSIZE : 0;
+}
+
+/* ---------------------------------------------------------- MAP and UNMAP */
+
+static bool reserved(const struct object *ioas, uint64_t iova, uint64_t last)
+{
+	return ioas->users && !iommu_in_ranges(iova, last);
+}
+
+/* The kernel keeps as much of the memory's alignment as pays off, but takes no IOVA 0. */
+static int choose_iova(const struct object *ioas, uint64_t addr, uint64_t size, uint64_t *iova)
+{
+	const struct emu_range all = { 0, UINT64_MAX };
+	const struct emu_range *ranges = ioas->users ? emu_iommu()->ranges : &all;
+	unsigned int n = ioas->users ? emu_iommu()->nranges : 1;
+	uint64_t align = EMU_PAGE;
+
+	while (align < size && align < HUGE_PAGE && !(addr & align))
+		align *= 2;
+	for (unsigned int i = 0; i < n; i++) {
+		uint64_t at = ranges[i].start ? ranges[i].start : EMU_PAGE;
+		const struct dma_map *m;
+
+		for (at = (at + align - 1) & -align; at < ranges[i].last; at = *iova) {
+			if (ranges[i].last - at < size - 1)
+				break;
+			m = space_next(&ioas->space, at);
+			if (!m || m->iova > at + size - 1) {
+				*iova = at;
+				return 0;
+			}
+			*iova = (m->iova + m->size + align - 1) & -align;
+		}
+	}
+
+	return ENOSPC;
+}
+
+static int check_flags(uint32_t flags, uint64_t iova, uint64_t length)
+{
+	const uint32_t rw = ABI_IOMMU_IOAS_MAP_READABLE | ABI_IOMMU_IOAS_MAP_WRITEABLE;
+
+	if (flags & ~(rw | ABI_IOMMU_IOAS_MAP_FIXED_IOVA))
+		return EOPNOTSUPP;
+	if (iova == UINT64_MAX || length == UINT64_MAX)
+		return EOVERFLOW;
+
+	return flags & rw ? 0 : EINVAL;
+}
+
+/* Where a mapping of @length goes; @addr is what the alignment goes by. */
+static int place(const struct object *ioas, uint32_t flags, uint64_t addr, uint64_t length,
+		 uint64_t *iova)
+{
+	const struct dma_map *next;
+
+	if (!length || length & PAGE_MASK)
+		return EINVAL;
+	if (!(flags & ABI_IOMMU_IOAS_MAP_FIXED_IOVA))
+		return length >= UINT64_MAX / 2 ? EOVERFLOW : choose_iova(ioas, addr, length, iova);
+	if (*iova & PAGE_MASK)
+		return EINVAL;
+	if (*iova + length - 1 < *iova)
+		return EOVERFLOW;
+	if (reserved(ioas, *iova, *iova + length - 1))
+		return EINVAL;
+	next = space_next(&ioas->space, *iova);
+
+	return next && next->iova <= *iova + length - 1 ? EEXIST : 0;
+}
+
+static int ioas_map(struct iommufd *ctx, void *arg)
+{
+	struct abi_iommu_ioas_map *cmd = arg;
+	struct object *ioas = find_ioas(ctx, cmd->ioas_id);
+	struct dma_map m = {
+		.size = cmd->length,
+		.vaddr = (char *)(uintptr_t)cmd->user_va,
+		.host = (char *)(uintptr_t)cmd->user_va,
+		.read = cmd->flags & ABI_IOMMU_IOAS_MAP_READABLE,
+		.write = cmd->flags & ABI_IOMMU_IOAS_MAP_WRITEABLE,
+	};
+	int err = cmd->__reserved ? EOPNOTSUPP : check_flags(cmd->flags, cmd->iova, cmd->length);
+
+	if (err)
+		return err;
+	if (!ioas)
+		return ENOENT;
+	if (cmd->user_va + cmd->length < cmd->user_va)
+		return EOVERFLOW;
+	err = place(ioas, cmd->flags, cmd->user_va, cmd->length, &cmd->iova);
+	if (err)
+		return err;
+	if (cmd->user_va & PAGE_MASK)
+		return EINVAL;
+	if (iommu_over_memlock(cmd->length))
+		return ENOMEM;
+	/* pages are pinned for page tables: without any, whatever is mapped */
+	if (ioas->users && (mm_bar_memory(&m) || !space_memory_ok(&m)))
+		return EFAULT;
+	m.iova = cmd->iova;
+	space_insert(&ioas->space, &m);
+
+	return 0;
+}
+
+/* Whole mappings only; those below one that sticks out are gone when that is found. */
+static int unmap_range(struct object *ioas, uint64_t iova, uint64_t last, uint64_t *removed)
+{
+	const struct dma_map *first = space_next(&ioas->space, iova);
+	const struct dma_map *end = space_next(&ioas->space, last);
+
+	if (first && first->iova < iova)
+		return ENOENT;
+	if (end && end->iova <= last && end->iova + end->size - 1 > last) {
+		if (end->iova > iova)
+			space_remove(&ioas->space, iova, end->iova - 1);
+		return ENOENT;
+	}
+	*removed = space_remove(&ioas->space, iova, last);
+
+	return 0;
+}
+
+static int ioas_unmap(struct iommufd *ctx, void *arg)
+{
+	struct abi_iommu_ioas_unmap *cmd = arg;
+	struct object *ioas = find_ioas(ctx, cmd->ioas_id);
+	bool all = !cmd->iova && cmd->length == UINT64_MAX;
+	uint64_t last = all ? UINT64_MAX : cmd->iova + cmd->length - 1;
+	uint64_t removed = 0;
+	int err;
+
+	if (!ioas)
+		return ENOENT;
+	if (!all && (cmd->iova == UINT64_MAX || cmd->length == UINT64_MAX))
+		return EOVERFLOW;
+	if (!cmd->length)
+		return EINVAL;
+	if (last < cmd->iova)
+		return EOVERFLOW;
+	err = unmap_range(ioas, cmd->iova, last, &removed);
+	if (err)
+		return err;
+	if (!removed && !all)
+		return ENOENT;
+	cmd->length = removed;
+	if (emu_iommu()->short_unmap && removed)
+		cmd->length -= EMU_PAGE;
+
+	return 0;
+}
+
+/* ------------------------------------------------------ page tables, devices */
+
+/* All that is mapped must suit the device and be there to be pinned. */
+static int fits(const struct object *ioas)
+{
+	for (size_t i = 0; i < ioas->space.nmaps; i++) {
+		struct dma_map m = ioas->space.maps[i];
+
+		if (!iommu_in_ranges(m.iova, m.iova + m.size - 1))
+			return EADDRINUSE;
+		if (!m.file && !m.pci && (mm_bar_memory(&m) || !space_memory_ok(&m)))
+			return EFAULT;
+	}
+
+	return 0;
+}
+
+static struct object *add_hwpt(struct iommufd *ctx, struct object *ioas, struct object *fault)
+{
+	int err = ioas->users ? 0 : fits(ioas);
+	struct object *hwpt;
+
+	if (err) {
+		errno = err;
+		return NULL;
+	}
+	hwpt = add(ctx, OBJECT_HWPT);
+	if (!hwpt)
+		return NULL;
+	hwpt->ioas = ioas;
+	ioas->users++;
+	hwpt->fault = fault;
+	if (fault)
+		fault->users++;
+
+	return hwpt;
+}
+
+static struct object *automatic_hwpt(struct iommufd *ctx, struct object *ioas)
+{
+	struct object *hwpt;
+
+	for (uint32_t i = 0; i < ctx->room; i++) {
+		hwpt = ctx->objects[i];
+		if (hwpt && hwpt->ioas == ioas && hwpt->automatic)
+			return hwpt;
+	}
+	hwpt = add_hwpt(ctx, ioas, NULL);
+	if (hwpt)
+		hwpt->automatic = true;
+
+	return hwpt;
+}
+
+static void put_hwpt(struct iommufd *ctx, struct object *hwpt)
+{
+	if (hwpt->automatic && !hwpt->users)
+		drop(ctx, hwpt);
+}
+
+/* Devices of a group share a page table. */
+static bool others_differ(const struct emu_pci *pci, const struct object *hwpt)
+{
+	for (struct emu_pci *p = emu_pcis; p; p = p->next) {
+		if (p != pci && p->group == pci->group && p->hwpt && p->hwpt != hwpt)
+			return true;
+	}
+
+	return false;
+}
+
+/* A device that still uses mappings complains. */
+static void leave(struct emu_pci *pci)
+{
+	struct object *hwpt = pci->hwpt;
+
+	if (!hwpt)
+		return;
+	if (pci->ops)
+		pci->ops->unmapping(pci, 0, UINT64_MAX);
+	pci->hwpt = NULL;
+	hwpt->users--;
+	put_hwpt(pci->iommufd, hwpt);
+}
+
+static int enter(struct emu_pci *pci, struct object *hwpt)
+{
+	if (others_differ(pci, hwpt))
+		return EINVAL;
+	if (hwpt->fault && emu_iommu()->no_pri)
+		return ENODEV;
+	if (hwpt == pci->hwpt)
+		return 0;
+	hwpt->users++;
+	leave(pci);
+	pci->hwpt = hwpt;
+
+	return 0;
+}
+
+int iommufd_attach(struct emu_pci *pci, uint32_t *pt_id)
+{
+	struct iommufd *ctx = pci->iommufd;
+	struct object *obj = find(ctx, *pt_id), *hwpt = obj;
+	int err;
+
+	if (!obj)
+		return emu_errno(ENOENT);
+	if (obj->type == OBJECT_IOAS)
+		hwpt = automatic_hwpt(ctx, obj);
+	else if (obj->type != OBJECT_HWPT)
+		return emu_errno(EINVAL);
+	if (!hwpt)
+		return -1;
+	err = enter(pci, hwpt);
+	if (err) {
+		put_hwpt(ctx, hwpt);
+		return emu_errno(err);
+	}
+	*pt_id = hwpt->id;
+
+	return 0;
+}
+
+void iommufd_detach(struct emu_pci *pci)
+{
+	leave(pci);
+}
+
+/* A group has one owner: none of its devices may have a kernel driver or another iommufd. */
+static bool owned_by_other(const struct iommufd *ctx, const struct emu_pci *pci)
+{
+	for (struct emu_pci *p = emu_pcis; p; p = p->next) {
+		if (p->group == pci->group && p->iommufd && p->iommufd != ctx)
+			return true;
+	}
+
+	return !vfio_group_viable(pci->group);
+}
+
+int iommufd_bind(struct iommufd *ctx, struct emu_pci *pci)
+{
+	struct object *idev;
+
+	if (owned_by_other(ctx, pci))
+		return emu_errno(EPERM);
+	idev = add(ctx, OBJECT_DEVICE);
+	if (!idev)
+		return -1;
+	idev->users = 1;
+	ctx->holders++;
+	pci->iommufd = ctx;
+	pci->idev = idev;
+
+	return 0;
+}
+
+void iommufd_unbind(struct emu_pci *pci)
+{
+	struct iommufd *ctx = pci->iommufd;
+
+	leave(pci);
+	drop(ctx, pci->idev);
+	pci->idev = NULL;
+	pci->iommufd = NULL;
+	put(ctx);
+}
+
+struct space *iommufd_space(struct object *hwpt)
+{
+	return &hwpt->ioas->space;
+}
+
+uint32_t iommufd_id(const struct object *object)
+{
+	return object->id;
+}
+
+/* -------------------------------------------------------------- descriptor */
+
+static const struct {
+	unsigned long request;
+	uint32_t size, min; /* of the structure, and what the first kernel had */
+	int (*execute)(struct iommufd *ctx, void *cmd);
+} commands[] = {
+	{ ABI_IOMMU_DESTROY, sizeof(struct abi_iommu_destroy), 8, destroy },
+	{ ABI_IOMMU_IOAS_ALLOC, sizeof(struct abi_iommu_ioas_alloc), 12, ioas_alloc },
+	{ ABI_IOMMU_IOAS_IOVA_RANGES, sizeof(struct abi_iommu_ioas_iova_ranges), 32, iova_ranges },
+	{ ABI_IOMMU_IOAS_MAP, sizeof(struct abi_iommu_ioas_map), 40, ioas_map },
+	{ ABI_IOMMU_IOAS_UNMAP, sizeof(struct abi_iommu_ioas_unmap), 24, ioas_unmap },
+};
+
+/* A longer structure than is known must end in zeroes. */
+static int copy_in(void *cmd, const void *arg, uint32_t given, uint32_t size)
+{
+	for (uint32_t i = size; i < given; i++) {
+		if (((const char *)arg)[i])
+			return E2BIG;
+	}
+	memcpy(cmd, arg, given < size ? given : size);
+
+	return 0;
+}
+
+static int iommufd_ioctl(struct emu_file *file, unsigned long request, void *arg)
+{
+	uint64_t cmd[CMD_MAX / 8] = {};
+	uint32_t given;
+	size_t i = 0;
+	int err;
+
+	while (i < ARRAY_SIZE(commands) && commands[i].request != request)
+		i++;
+	if (i == ARRAY_SIZE(commands))
+		return emu_errno(ENOTTY);
+	memcpy(&given, arg, sizeof(given));
+	if (given < commands[i].min)
+		return emu_errno(EINVAL);
+	err = copy_in(cmd, arg, given, commands[i].size);
+	if (err)
+		return emu_errno(err);
+	err = commands[i].execute(file->priv, cmd);
+	/* answers of failed commands stay in the kernel, but how many ranges there are */
+	if (!err || err == EMSGSIZE)
+		memcpy(arg, cmd, given < commands[i].size ? given : commands[i].size);
+
+	return err ? emu_errno(err) : 0;
+}
+
+static void iommufd_release(struct emu_file *file)
+{
+	put(file->priv);
+}
+
+static const struct file_ops iommufd_ops = {
+	.name = "iommufd",
+	.ioctl = iommufd_ioctl,
+	.release = iommufd_release,
+};
+
+static int iommufd_open(void *priv, int flags)
+{
+	struct iommufd *ctx = emu_zalloc(sizeof(*ctx));
+	int fd = fd_install(&iommufd_ops, flags, ctx);
+
+	(void)priv;
+	if (fd < 0)
+		free(ctx);
+	else
+		ctx->holders = 1;
+
+	return fd;
+}
+
+struct iommufd *iommufd_of(int fd)
+{
+	struct emu_file *file = fd_get(fd);
+
+	if (file && file->ops == &iommufd_ops)
+		return file->priv;
+	errno = !file && fcntl(fd, F_GETFD) < 0 ? EBADF : EBADFD;
+
+	return NULL;
+}
+
+void iommufd_init(void)
+{
+	fs_device("/dev/iommu", iommufd_open, NULL, iommu_no_iommufd);
+}
