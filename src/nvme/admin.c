@@ -253,6 +253,41 @@ int nvme_admin(struct nvme_ctrl *ctrl, union nvme_cmd *sqe, void *buf, size_t le
 	return nvme_sync(ctrl, ctrl->adminq.sq, sqe, buf, len, cqe_copy);
 }
 
+int nvme_fetch_identify(struct nvme_ctrl *ctrl, uint8_t cns, uint16_t cntid,
+			struct iommu_dmabuf *buffer)
+{
+	union nvme_cmd cmd;
+
+	if (ctrl->priv.lost.len)
+		return vfn_fail(EBUSY, "%s: an earlier Identify has not completed: close it",
+				nvme_name(ctrl));
+
+	if (iommu_get_dmabuf(__iommu_ctx(ctrl), buffer, IDENTIFY_SIZE, IOMMU_MAP_EPHEMERAL))
+		return -1;
+
+	cmd.identify = (struct nvme_cmd_identify){
+		.opcode = ADMIN_IDENTIFY,
+		.dptr.prp1 = cpu_to_le64(buffer->iova),
+		.cns = cns,
+		.ctrlid = cpu_to_le16(cntid),
+	};
+	if (nvme_admin(ctrl, &cmd, NULL, 0, NULL)) {
+		int saved = errno;
+
+		/* where it may still be written to, it stays until the controller is disabled */
+		if (saved == EIO) {
+			iommu_put_dmabuf(buffer);
+		} else {
+			ctrl->priv.lost = *buffer;
+			memset(buffer, 0, sizeof(*buffer));
+		}
+		errno = saved;
+		return -1;
+	}
+
+	return 0;
+}
+
 int nvme_aer(struct nvme_ctrl *ctrl, void *opaque)
 {
 	union nvme_cmd cmd = { .opcode = ADMIN_ASYNC_EVENT };

@@ -191,6 +191,7 @@ static void free_memory(struct nvme_ctrl *ctrl)
 	nvme_discard_queues(ctrl);
 	iommu_put_dmabuf(&ctrl->dbbuf.doorbells);
 	iommu_put_dmabuf(&ctrl->dbbuf.eventidxs);
+	iommu_put_dmabuf(&ctrl->priv.lost);
 	errno = saved;
 }
 
@@ -358,26 +359,10 @@ static int identify(struct nvme_ctrl *ctrl, bool *has_dbbuf)
 {
 	__autovar_s(iommu_dmabuf) buffer = {};
 	const struct id_ctrl *id;
-	union nvme_cmd cmd;
 	uint32_t sgls;
 
-	if (iommu_get_dmabuf(__iommu_ctx(ctrl), &buffer, IDENTIFY_SIZE, IOMMU_MAP_EPHEMERAL))
+	if (nvme_fetch_identify(ctrl, IDENTIFY_CTRL, 0, &buffer))
 		return -1;
-
-	cmd.identify = (struct nvme_cmd_identify){
-		.opcode = ADMIN_IDENTIFY,
-		.dptr.prp1 = cpu_to_le64(buffer.iova),
-		.cns = IDENTIFY_CTRL,
-	};
-	if (nvme_admin(ctrl, &cmd, NULL, 0, NULL)) {
-		int saved = errno;
-
-		/* it may still be written to the buffer, which goes now */
-		if (errno != EIO)
-			(void)nvme_reset(ctrl);
-		errno = saved;
-		return -1;
-	}
 
 	id = buffer.vaddr;
 	sgls = le32_to_cpu(id->sgls);

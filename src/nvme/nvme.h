@@ -58,11 +58,14 @@ enum {
 	ADMIN_IDENTIFY = 0x06,
 	ADMIN_SET_FEATURES = 0x09,
 	ADMIN_ASYNC_EVENT = 0x0c,
+	ADMIN_VIRT_MGMT = 0x1c,
 	ADMIN_DBBUF_CONFIG = 0x7c,
 
 	FEATURE_NUM_QUEUES = 0x07,
 
 	IDENTIFY_CTRL = 0x01,
+	IDENTIFY_PRIMARY = 0x14,
+	IDENTIFY_SECONDARY = 0x15,
 	IDENTIFY_SIZE = 4096,
 };
 
@@ -143,6 +146,13 @@ void nvme_clear_dptr(union nvme_cmd *cmd);
 /* dbbuf.c: shadow doorbells for the queues configured from now on, if that works out. */
 int nvme_setup_dbbuf(struct nvme_ctrl *ctrl);
 void nvme_attach_dbbuf(struct nvme_ctrl *ctrl, int index, struct nvme_dbbuf *dbbuf);
+
+/*
+ * admin.c: Identify into a buffer that the caller puts afterwards; on an error there
+ * is none.
+ */
+int nvme_fetch_identify(struct nvme_ctrl *ctrl, uint8_t cns, uint16_t cntid,
+			struct iommu_dmabuf *buffer);
 
 /* queue.c: free the host side of all queues. */
 void nvme_discard_queues(struct nvme_ctrl *ctrl);

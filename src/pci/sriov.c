@@ -110,3 +110,67 @@ int pci_vf_get_vfnum(const char *bdf)
 			return vfnum;
 	}
 }
+
+static int write_numvfs(const char *id, unsigned int n)
+{
+	__autostr path = vfn_sysfs_format(SYS_DEVICES "/%s/sriov_numvfs", id);
+	__autostr text = vfn_sysfs_format("%u", n);
+
+	return path && text ? vfn_sysfs_write(path, text) : -1;
+}
+
+int vfn_pci_get_numvfs(const char *pf_bdf)
+{
+	unsigned long long n;
+
+	if (!pci_device_info_get_ull(pf_bdf, "sriov_numvfs", &n))
+		return (int)n;
+	if (errno != ENOENT)
+		return -1;
+
+	return vfn_fail(ENOTSUP, "%s is no physical function: it has no SR-IOV", pf_bdf);
+}
+
+static int cannot_set(const char *id, unsigned int n)
+{
+	if (errno == ENOENT)
+		return vfn_fail(
+			ENOTSUP,
+			"%s: its driver makes no virtual functions: vfio-pci does with enable_sriov=1",
+			id);
+
+	return vfn_fail(errno, "%s: cannot have %u virtual functions: %s", id, n, strerror(errno));
+}
+
+int vfn_pci_set_numvfs(const char *pf_bdf, unsigned int n)
+{
+	int now = vfn_pci_get_numvfs(pf_bdf);
+	char id[VFN_PCI_BDF_LEN];
+	unsigned long long total;
+
+	if (now < 0 || vfn_pci_check_bdf(pf_bdf, id))
+		return -1;
+	if ((unsigned int)now == n)
+		return 0;
+	if (pci_device_info_get_ull(id, "sriov_totalvfs", &total))
+		return -1;
+	if (n > total)
+		return vfn_fail(EINVAL, "%s can have %llu virtual functions, not %u", id, total, n);
+	if (now && n)
+		return vfn_fail(EBUSY,
+				"%s has %d virtual functions: remove them, before it gets %u", id,
+				now, n);
+
+	if (write_numvfs(id, n))
+		return cannot_set(id, n);
+
+	now = vfn_pci_get_numvfs(id);
+	if (now < 0)
+		return -1;
+	if ((unsigned int)now != n) {
+		(void)write_numvfs(id, 0);
+		return vfn_fail(EIO, "%s: only %d of %u virtual functions were made", id, now, n);
+	}
+
+	return 0;
+}

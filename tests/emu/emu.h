@@ -498,6 +498,24 @@ struct emu_ns_opts {
 
 #define EMU_MAX_NS 8
 
+/* Controller identifiers: of any controller, and of the first secondary one; the next are 3 more. */
+#define EMU_CNTLID 1
+#define EMU_SCID 0x20
+
+/**
+ * struct emu_virt_opts - secondary controllers
+ * @secondaries: their number; they are the virtual functions from 1 on
+ * @total: flexible queues and interrupts; the primary controller has all of them at first
+ * @max: most of them of a secondary controller
+ * @stuck_list: the list of them begins with the first, whatever is asked for
+ */
+struct emu_virt_opts {
+	unsigned int secondaries;
+	uint32_t total[2];
+	uint16_t max[2];
+	bool stuck_list;
+};
+
 /**
  * struct emu_nvme_opts - a controller; zero is the default for every field
  * @pci: the function it is
@@ -526,6 +544,7 @@ struct emu_ns_opts {
  * @ns: namespaces; with @nns 0 there is one, of 65536 blocks of 512 bytes
  * @nns: their number
  * @no_ns: none
+ * @virt: secondary controllers
  */
 struct emu_nvme_opts {
 	struct emu_pci_opts pci;
@@ -550,6 +569,7 @@ struct emu_nvme_opts {
 	struct emu_ns_opts ns[EMU_MAX_NS];
 	unsigned int nns;
 	bool no_ns;
+	struct emu_virt_opts virt;
 };
 
 /**

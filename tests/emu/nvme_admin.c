@@ -453,6 +453,8 @@ const struct nvme_op nvme_admin_ops[] = {
 	{ 0x0a, "GET_FEATURES", NSID_ANY, DPTR_DATA, .allow = { 0x000007ff, ALL, 0, 0, 0x7f },
 	  .length = feature_length, .exec = get_features },
 	{ 0x0c, "ASYNC_EVENT", NSID_UNUSED, DPTR_UNUSED, .exec = async_event },
+	{ 0x1c, "VIRT_MGMT", NSID_UNUSED, DPTR_UNUSED, .allow = { 0xffff070f, 0xffff },
+	  .exec = nvme_virt_mgmt },
 	{ 0x7c, "DBBUF_CONFIG", NSID_UNUSED, DPTR_PRP12, .exec = dbbuf_config },
 };
 

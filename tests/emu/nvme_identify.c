@@ -10,7 +10,10 @@
 #define CNS_CTRL 0x01
 #define CNS_ACTIVE_NS 0x02
 #define CNS_NS_DESC 0x03
+#define CNS_PRIMARY 0x14
+#define CNS_SECONDARIES 0x15
 #define NIDT_UUID 3
+#define OACS_VIRT (1 << 7)
 #define OACS_DBBUF (1 << 8)
 
 /* Space-padded, as identify strings are. */
@@ -31,13 +34,13 @@ static void init_ctrl(struct emu_nvme *n)
 	put_text(id + 24, 40, "Emulated NVMe Controller");
 	put_text(id + 64, 8, "1.0");
 	id[77] = n->o.no_mdts ? 0 : n->o.mdts;
-	put_le16(id + 78, 1); /* CNTLID */
+	put_le16(id + 78, EMU_CNTLID);
 	put_le32(id + 80, n->o.vs);
 	put_le32(id + 84, 1000000); /* RTD3R, us */
 	put_le32(id + 88, 1000000); /* RTD3E, us */
 	put_le32(id + 92, 1 << 8);  /* OAES: namespace attribute */
 	id[111] = 1;		    /* CNTRLTYPE: I/O controller */
-	put_le16(id + 256, n->o.dbbuf ? OACS_DBBUF : 0);
+	put_le16(id + 256, (n->o.dbbuf ? OACS_DBBUF : 0) | (n->o.virt.secondaries ? OACS_VIRT : 0));
 	id[258] = n->o.acl - 1;
 	id[259] = n->o.aerl - 1;
 	id[260] = 0x02;		 /* FRMW: one slot */
@@ -106,8 +109,11 @@ uint16_t nvme_identify(struct emu_nvme *n, struct cmd *cmd)
 
 	if (cns == CNS_ACTIVE_NS && cmd->nsid >= NSID_ALL - 1)
 		return SC_INVALID_NS;
-	if (cns > CNS_NS_DESC)
+	if (cns > CNS_NS_DESC &&
+	    !(n->o.virt.secondaries && (cns == CNS_PRIMARY || cns == CNS_SECONDARIES)))
 		return SC_INVALID_FIELD;
+	if (cns < CNS_PRIMARY && cmd->dw[10] >> 16)
+		nvme_report(n, "Identify 0x%x with CNTID 0x%x", cns, cmd->dw[10] >> 16);
 	if (cns == CNS_NS)
 		return nvme_transfer(n, cmd, ns->identify, sizeof(ns->identify));
 	if (cns == CNS_CTRL)
@@ -116,6 +122,10 @@ uint16_t nvme_identify(struct emu_nvme *n, struct cmd *cmd)
 	buf = emu_zalloc(IDENTIFY_SIZE);
 	if (cns == CNS_ACTIVE_NS)
 		active_list(n, cmd, buf);
+	else if (cns == CNS_PRIMARY)
+		nvme_primary_caps(n, buf);
+	else if (cns == CNS_SECONDARIES)
+		nvme_secondary_list(n, cmd->dw[10] >> 16, buf);
 	else
 		ns_descriptors(cmd, buf);
 	status = nvme_transfer(n, cmd, buf, IDENTIFY_SIZE);

@@ -73,6 +73,10 @@ enum nvme_status {
 	SC_VECTOR_INVALID = 0x4108,
 	SC_LOG_INVALID = 0x4109,
 	SC_QUEUE_DELETION = 0x410c,
+	SC_CNTLID_INVALID = 0x411f,
+	SC_SECONDARY_STATE = 0x4120,
+	SC_RESOURCES_INVALID = 0x4121,
+	SC_RESOURCE_ID_INVALID = 0x4122,
 	SC_COMPARE_FAILED = 0x0285,
 	SC_PENDING = 0xffff, /* not a status: no completion now */
 };
@@ -142,6 +146,11 @@ struct model_aen {
 	uint8_t type, info, lid;
 };
 
+struct model_secondary {
+	bool online;
+	uint32_t resources[2];
+};
+
 struct emu_nvme {
 	struct emu_pci *pci;
 	struct emu_nvme_opts o;
@@ -167,6 +176,9 @@ struct emu_nvme {
 
 	struct model_aen aens[NVME_MAX_AENS];
 	unsigned int naens, aen_masked; /* bit per type */
+
+	struct model_secondary *secondaries;
+	uint32_t primary[2], primary_next[2]; /* flexible resources, now and after a reset */
 
 	bool dbbuf;
 	uint64_t dbbuf_shadow, dbbuf_event;
@@ -291,6 +303,13 @@ void nvme_reset_features(struct emu_nvme *n);
 void nvme_deliver_aens(struct emu_nvme *n);
 void nvme_init_identify(struct emu_nvme *n);
 uint16_t nvme_identify(struct emu_nvme *n, struct cmd *cmd);
+
+/* nvme_virt.c */
+void nvme_init_virt(struct emu_nvme *n);
+void nvme_reset_virt(struct emu_nvme *n);
+void nvme_primary_caps(struct emu_nvme *n, uint8_t *buf);
+void nvme_secondary_list(struct emu_nvme *n, uint16_t from, uint8_t *buf);
+uint16_t nvme_virt_mgmt(struct emu_nvme *n, struct cmd *cmd);
 
 /* fault.c */
 bool nvme_match_fault(struct emu_nvme *n, const struct cmd *cmd, struct emu_fault *fault);

@@ -94,6 +94,7 @@ static void enable(struct emu_nvme *n)
 		return;
 	}
 	nvme_reset_features(n);
+	nvme_reset_virt(n);
 	start_adminq(n);
 	if (!n->flags[EMU_NEVER_READY])
 		n->ready_at = clock_now() + n->o.ready_ns;
@@ -440,6 +441,7 @@ static void pci_free(struct emu_pci *pci)
 		nvme_drop_cmd(n, n->cmds);
 	for (unsigned int i = 0; i < n->o.nns; i++)
 		free(n->ns[i].disk);
+	free(n->secondaries);
 	free(n);
 }
 
@@ -532,6 +534,7 @@ struct emu_nvme *emu_nvme_add(const struct emu_nvme_opts *opts)
 	memset(n->db, 0xff, sizeof(n->db));
 	make_disks(n);
 	nvme_init_identify(n);
+	nvme_init_virt(n);
 	nvme_reset_features(n);
 	if (n->o.start_enabled || n->o.start_cfs)
 		leave_enabled(n);

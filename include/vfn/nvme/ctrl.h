@@ -103,6 +103,7 @@ struct nvme_ctrl {
 		int nsq, ncq;
 		unsigned int timeout_ms;
 		unsigned int shutdown_ms;
+		struct iommu_dmabuf lost;
 	} priv;
 };
 

@@ -209,6 +209,68 @@ int nvme_mapv_sgl(struct nvme_ctrl *ctrl, struct nvme_sgld *seglist, iova_t segl
 int nvme_mapv_iova_sgl(struct nvme_ctrl *ctrl, struct nvme_sgld *seglist, iova_t seglist_iova,
 		       union nvme_cmd *cmd, struct iova_vec *iov, int niov);
 
+/*
+ * Virtualization (section 8.26): a primary controller (the physical function) has
+ * flexible resources, queues and interrupts, for secondary ones (virtual functions).
+ * In order: take them from the primary controller and reset it, where it has them;
+ * enable virtual functions (vfn_pci_set_numvfs()); for each assign resources and set
+ * it online. Errors of all: those of nvme_sync(), EIO where the controller refuses;
+ * EBUSY also after an Identify that timed out, until the controller is closed. Called
+ * by one thread at a time per controller.
+ */
+
+/**
+ * nvme_get_vf_cntlid - the secondary controller that a virtual function is
+ * @ctrl: primary controller, up
+ * @vfnum: number of the virtual function, from 1
+ * @cntlid: its controller identifier
+ *
+ * Return: 0, or -1 with errno: ENOENT (none is), EINVAL.
+ */
+int nvme_get_vf_cntlid(struct nvme_ctrl *ctrl, int vfnum, uint16_t *cntlid);
+
+/**
+ * nvme_vm_assign_max_flexible - give a secondary controller all flexible resources that it may have
+ * @ctrl: primary controller, up
+ * @scid: identifier of the secondary controller, which is offline
+ *
+ * Fewer where not as many are free.
+ *
+ * Return: 0, or -1 with errno: ENOENT (no such secondary controller), ENOSPC (none
+ * is free).
+ */
+int nvme_vm_assign_max_flexible(struct nvme_ctrl *ctrl, uint16_t scid);
+
+/**
+ * nvme_vm_set_online - let a secondary controller be used
+ * @ctrl: primary controller, up
+ * @scid: identifier of the secondary controller
+ *
+ * Return: 0, or -1 with errno.
+ */
+int nvme_vm_set_online(struct nvme_ctrl *ctrl, uint16_t scid);
+
+/**
+ * nvme_vm_set_offline - take a secondary controller from use
+ * @ctrl: primary controller, up
+ * @scid: identifier of the secondary controller
+ *
+ * Return: 0, or -1 with errno.
+ */
+int nvme_vm_set_offline(struct nvme_ctrl *ctrl, uint16_t scid);
+
+/**
+ * vfn_nvme_vm_set_primary_flexible - flexible resources that the primary controller has for itself
+ * @ctrl: primary controller, up
+ * @nvq: queues, besides its private ones
+ * @nvi: interrupts, besides its private ones
+ *
+ * In force after the controller's next reset: close it and bring it up again.
+ *
+ * Return: 0, or -1 with errno.
+ */
+int vfn_nvme_vm_set_primary_flexible(struct nvme_ctrl *ctrl, uint16_t nvq, uint16_t nvi);
+
 VFN_END_DECLS
 
 #endif /* VFN_NVME_UTIL_H */

@@ -147,6 +147,28 @@ char *pci_vf_get_pf_bdf(const char *bdf);
  */
 int pci_vf_get_vfnum(const char *bdf);
 
+/**
+ * vfn_pci_get_numvfs - how many virtual functions a physical one has now
+ * @pf_bdf: address of the physical function
+ *
+ * Return: the number, or -1 with errno set: ENOTSUP (no physical function).
+ */
+int vfn_pci_get_numvfs(const char *pf_bdf);
+
+/**
+ * vfn_pci_set_numvfs - make, or remove, the virtual functions of a physical one
+ * @pf_bdf: address of the physical function
+ * @n: how many there shall be; 0 removes all
+ *
+ * The kernel gives new ones to drivers that match. From one number to another the way
+ * leads over 0. Nothing is left behind where the kernel makes fewer.
+ *
+ * Return: 0, or -1 with errno set: ENOTSUP (no physical function, or its driver does
+ * not do it), EINVAL (more than sriov_totalvfs), EBUSY (there are some, but not @n), EIO
+ * (fewer were made), EACCES.
+ */
+int vfn_pci_set_numvfs(const char *pf_bdf, unsigned int n);
+
 VFN_END_DECLS
 
 #endif /* VFN_PCI_UTIL_H */

@@ -118,6 +118,8 @@ NAME(pci_is_pf, bool(const char *));
 NAME(pci_is_sriov_supported, bool(const char *));
 NAME(pci_vf_get_pf_bdf, char *(const char *));
 NAME(pci_vf_get_vfnum, int(const char *));
+NAME(vfn_pci_set_numvfs, int(const char *, unsigned int));
+NAME(vfn_pci_get_numvfs, int(const char *));
 
 /* vfn/pci/bdf.h, device.h, driver.h */
 VALUE(VFN_PCI_BDF_LEN, 13);
@@ -440,6 +442,12 @@ NAME(nvme_mapv_prp, int(ctrl *, leint64_t *, int, cmd *, struct iovec *, int));
 NAME(nvme_mapv_iova_prp, int(ctrl *, leint64_t *, int, cmd *, struct iova_vec *, int));
 NAME(nvme_mapv_sgl, int(ctrl *, struct nvme_sgld *, iova_t, cmd *, struct iovec *, int));
 NAME(nvme_mapv_iova_sgl, int(ctrl *, struct nvme_sgld *, iova_t, cmd *, struct iova_vec *, int));
+
+NAME(nvme_vm_assign_max_flexible, int(ctrl *, uint16_t));
+NAME(nvme_vm_set_online, int(ctrl *, uint16_t));
+NAME(nvme_vm_set_offline, int(ctrl *, uint16_t));
+NAME(nvme_get_vf_cntlid, int(ctrl *, int, uint16_t *));
+NAME(vfn_nvme_vm_set_primary_flexible, int(ctrl *, uint16_t, uint16_t));
 
 /* vfn/nvme/pi.h */
 SIZE(struct vfn_nvme_crc16_pi_tuple, 8);

@@ -220,6 +220,63 @@ static void sriov_number_out_of_range_is_refused(void **state)
 	assert_fails_with(pci_vf_get_vfnum(EMU_BDF), ENOENT);
 }
 
+static void numvfs_is_written_and_read_back(void **state)
+{
+	add_virtual_functions();
+	assert_int_equal(vfn_pci_get_numvfs(EMU_BDF), 0);
+	assert_int_equal(vfn_pci_set_numvfs("01:00.0", 2), 0);
+	assert_string_equal(emu_file_content(DEV "/sriov_numvfs"), "2\n");
+	assert_int_equal(vfn_pci_get_numvfs(EMU_BDF), 2);
+	assert_int_equal(vfn_pci_set_numvfs(EMU_BDF, 2), 0);
+	assert_int_equal(vfn_pci_set_numvfs(EMU_BDF, 0), 0);
+	assert_int_equal(vfn_pci_get_numvfs(EMU_BDF), 0);
+	assert_int_equal(vfn_pci_set_numvfs(EMU_BDF, 0), 0);
+}
+
+static void numvfs_that_cannot_be_is_refused(void **state)
+{
+	add_virtual_functions();
+	assert_fails_with(vfn_pci_set_numvfs(EMU_BDF, 3), EINVAL);
+	assert_error_has("can have 2");
+	assert_fails_with(vfn_pci_set_numvfs(EMU_BDF, UINT32_MAX), EINVAL);
+	assert_fails_with(vfn_pci_set_numvfs(EMU_BDF2, 1), ENOTSUP);
+	assert_error_has("no physical function");
+	assert_fails_with(vfn_pci_get_numvfs(EMU_BDF2), ENOTSUP);
+	assert_fails_with(vfn_pci_set_numvfs("0000:09:00.0", 1), ENODEV);
+	assert_fails_with(vfn_pci_set_numvfs("nonsense", 1), EINVAL);
+	assert_fails_with(vfn_pci_get_numvfs(NULL), EINVAL);
+	assert_int_equal(vfn_pci_get_numvfs(EMU_BDF), 0);
+
+	/* from one number to another the way leads over none */
+	emu_file(DEV "/sriov_numvfs", "1\n");
+	assert_fails_with(vfn_pci_set_numvfs(EMU_BDF, 2), EBUSY);
+	assert_error_has("has 1 virtual functions");
+	assert_int_equal(vfn_pci_get_numvfs(EMU_BDF), 1);
+}
+
+static int make_two(void *arg)
+{
+	return vfn_pci_set_numvfs(EMU_BDF, 2);
+}
+
+static void make_none(void *arg)
+{
+	assert_int_equal(vfn_pci_set_numvfs(EMU_BDF, 0), 0);
+}
+
+static void numvfs_that_the_kernel_refuses_says_so(void **state)
+{
+	add_virtual_functions();
+	emu_fail_at(EMU_WRITE, 1, EBUSY);
+	assert_fails_with(make_two(NULL), EBUSY);
+	emu_fail_at(EMU_WRITE, 1, ENOENT);
+	assert_fails_with(make_two(NULL), ENOTSUP);
+	assert_error_has("enable_sriov=1");
+	emu_fail_at(0, 0, 0);
+	make_none(NULL);
+	assert_true(emu_fail_each(EMU_ALLOC, ENOMEM, make_two, make_none, NULL) >= 4);
+}
+
 /* W41: whatever fails, the errno is that of the call that failed */
 static int read_everything(void *arg)
 {
@@ -270,6 +327,9 @@ int main(void)
 		test(vfio_id_is_name_of_cdev),
 		test(sriov_functions_know_each_other),
 		test(sriov_number_out_of_range_is_refused),
+		test(numvfs_is_written_and_read_back),
+		test(numvfs_that_cannot_be_is_refused),
+		test(numvfs_that_the_kernel_refuses_says_so),
 		test(reading_failing_at_n_keeps_errno),
 	};
 
