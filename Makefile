@@ -4,7 +4,7 @@
 BUILD  ?= build
 PREFIX ?= /usr/local
 
-.PHONY: all check check-vm demo coverage lint prepush install clean help \
+.PHONY: all check check-vm demo coverage lint docs prepush install clean help \
 	lint-format lint-gcc lint-clang lint-scan-build lint-cppcheck lint-valgrind
 
 # The plain build of everything; what it is made of can be changed with "meson configure build".
@@ -45,11 +45,11 @@ lint-format:
 
 lint-gcc:
 	@ci/install-deps build lint
-	@ci/build $(BUILD)/gcc --werror
+	@ci/build $(BUILD)/gcc --werror -Ddocs=disabled
 
 lint-clang:
 	@ci/install-deps build lint
-	@CC=clang ci/build $(BUILD)/clang --werror
+	@CC=clang ci/build $(BUILD)/clang --werror -Ddocs=disabled
 
 # scan-build wants to see both the choice of the compiler and every compilation. It does not know that cmocka's
 # assertions end a test, so it leaves the tests alone.
@@ -57,7 +57,7 @@ lint-scan-build:
 	@ci/install-deps build lint
 	@rm -rf $(BUILD)/scan
 	@scan-build -o $(BUILD)/scan-reports meson setup $(BUILD)/scan \
-		-Dtests=disabled -Dvm_tests=disabled
+		-Dtests=disabled -Dvm_tests=disabled -Ddocs=disabled
 	@scan-build -o $(BUILD)/scan-reports --status-bugs ninja -C $(BUILD)/scan
 
 # cppcheck knows no compiler's macros. NULL is a pointer wherever Linux runs, and GNU C counts void in bytes.
@@ -70,7 +70,13 @@ lint-valgrind: lint-gcc
 	@ci/run-tests valgrind $(BUILD)/gcc --timeout-multiplier 10 --no-suite interface \
 		--wrapper "valgrind -q --leak-check=full --error-exitcode=99"
 
-prepush: check check-vm coverage lint
+# The manual in HTML is in $(BUILD)/docs/docs/html.
+docs:
+	@ci/install-deps build docs
+	@ci/build $(BUILD)/docs -Ddocs=enabled -Dtools=disabled -Dexamples=disabled -Dtests=disabled -Dvm_tests=disabled
+	@ci/run-tests docs $(BUILD)/docs --suite docs
+
+prepush: check check-vm coverage lint docs
 
 install: all
 	@meson install -C $(BUILD) --no-rebuild
@@ -88,6 +94,7 @@ help:
 	@echo 'make demo       boot a guest: identify, 16 MiB of verified I/O, a short performance run'
 	@echo 'make coverage   line coverage of src/ by the unit tests'
 	@echo 'make lint       clang-format, gcc and clang with -Werror, scan-build, cppcheck, valgrind'
+	@echo 'make docs       the manual, in $(BUILD)/docs/docs/html, and the manual pages; no warning is let through'
 	@echo 'make prepush    all of the above tests and checks: what CI runs'
 	@echo 'make install    install below PREFIX=$(PREFIX) (and DESTDIR)'
 	@echo 'make clean      remove $(BUILD)/'

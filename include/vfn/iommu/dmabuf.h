@@ -48,6 +48,10 @@ int iommu_get_dmabuf(struct iommu_ctx *ctx, struct iommu_dmabuf *buffer, size_t 
  */
 void iommu_put_dmabuf(struct iommu_dmabuf *buffer);
 
+/**
+ * __do_iommu_put_dmabuf - iommu_put_dmabuf() as __autovar_s() calls it
+ * @p: buffer
+ */
 VFN_INLINE void __do_iommu_put_dmabuf(void *p)
 {
 	iommu_put_dmabuf((struct iommu_dmabuf *)p);

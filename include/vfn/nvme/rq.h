@@ -66,8 +66,22 @@ struct nvme_rq {
  * these variants for that queue.
  */
 
-/* Cold halves of the inline functions below, for requests that are not simply taken. */
+/**
+ * vfn_nvme_rq_late - what __nvme_rq_from_cqe() does for a request that is not simply taken
+ * @rq: request of the completion
+ *
+ * Only for that function, which is inline.
+ *
+ * Return: as __nvme_rq_from_cqe().
+ */
 struct nvme_rq *vfn_nvme_rq_late(struct nvme_rq *rq);
+
+/**
+ * vfn_nvme_rq_abandon - what nvme_rq_release() does for a request that is not simply taken
+ * @rq: request
+ *
+ * Only for that function, which is inline.
+ */
 void vfn_nvme_rq_abandon(struct nvme_rq *rq);
 
 /**

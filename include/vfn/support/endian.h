@@ -39,6 +39,13 @@ typedef uint64_t __bitwise beint64_t;
 
 VFN_BEGIN_DECLS
 
+/**
+ * cpu_to_le16, cpu_to_le32, cpu_to_le64,
+ * cpu_to_be16, cpu_to_be32, cpu_to_be64 - give a number a byte order
+ * @v: number
+ *
+ * Return: the number with its least (le) or most (be) significant byte first.
+ */
 VFN_INLINE leint16_t cpu_to_le16(uint16_t v)
 {
 	return CPU_TO_LE16(v);
@@ -69,6 +76,13 @@ VFN_INLINE beint64_t cpu_to_be64(uint64_t v)
 	return CPU_TO_BE64(v);
 }
 
+/**
+ * le16_to_cpu, le32_to_cpu, le64_to_cpu,
+ * be16_to_cpu, be32_to_cpu, be64_to_cpu - take the byte order from a number
+ * @v: number with its least (le) or most (be) significant byte first
+ *
+ * Return: the number.
+ */
 VFN_INLINE uint16_t le16_to_cpu(leint16_t v)
 {
 	return LE16_TO_CPU(v);

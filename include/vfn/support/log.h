@@ -80,6 +80,8 @@ const char *vfn_last_error(void);
 /**
  * logv - whether messages of level @v are let through
  * @v: level
+ *
+ * Return: whether they are.
  */
 VFN_INLINE bool logv(int v)
 {

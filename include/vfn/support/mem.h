@@ -29,6 +29,8 @@ void backtrace_abort(void) __attribute__((noreturn));
  * would_overflow - whether @n elements of @sz bytes exceed a size_t
  * @n: count
  * @sz: element size; 0 never overflows
+ *
+ * Return: whether they do.
  */
 VFN_INLINE bool would_overflow(unsigned int n, size_t sz)
 {

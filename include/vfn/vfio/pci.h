@@ -148,12 +148,30 @@ ssize_t vfn_vfio_pci_pread(struct vfio_pci_device *pci, void *buf, size_t len, o
  */
 ssize_t vfn_vfio_pci_pwrite(struct vfio_pci_device *pci, const void *buf, size_t len, off_t offset);
 
+/**
+ * vfio_pci_read_config - another name of vfn_vfio_pci_pread()
+ * @pci: open device
+ * @buf: receives @len bytes, little-endian
+ * @len: bytes
+ * @offset: where
+ *
+ * Return: as vfn_vfio_pci_pread().
+ */
 VFN_INLINE ssize_t vfio_pci_read_config(struct vfio_pci_device *pci, void *buf, size_t len,
 					off_t offset)
 {
 	return vfn_vfio_pci_pread(pci, buf, len, offset);
 }
 
+/**
+ * vfio_pci_write_config - another name of vfn_vfio_pci_pwrite()
+ * @pci: open device
+ * @buf: @len bytes, little-endian
+ * @len: bytes
+ * @offset: where
+ *
+ * Return: as vfn_vfio_pci_pwrite().
+ */
 VFN_INLINE ssize_t vfio_pci_write_config(struct vfio_pci_device *pci, void *buf, size_t len,
 					 off_t offset)
 {
