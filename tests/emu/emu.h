@@ -402,6 +402,7 @@ bool emu_iova_mapped(const char *bdf, uint64_t iova, size_t len);
  * @group: IOMMU group, default a group of its own
  * @no_group: no IOMMU group at all
  * @driver: bound driver, default "vfio-pci", "" for none; unknown drivers are created
+ * @bar_size: sizes of BARs 1 to 5; they have memory that loads and stores reach, too
  * @bar0_size: size of BAR 0, default what the controller needs (4096 otherwise)
  * @bar0_no_mmap: region flag MMAP is not set
  * @bar0_absent: BAR 0 has size 0
@@ -422,6 +423,7 @@ struct emu_pci_opts {
 	unsigned int group;
 	bool no_group;
 	const char *driver;
+	uint64_t bar_size[6];
 	uint64_t bar0_size;
 	bool bar0_no_mmap;
 	bool bar0_absent;
@@ -457,6 +459,11 @@ void emu_pci_remove(struct emu_pci *pci);
  * emu_pci_driver() - name of the bound driver, "" if none
  */
 const char *emu_pci_driver(struct emu_pci *pci);
+
+/**
+ * emu_pci_bar() - the memory of a BAR and its size; NULL for registers
+ */
+uint8_t *emu_pci_bar(struct emu_pci *pci, unsigned int bar, size_t *size);
 
 /**
  * emu_pci_config() - the 4096 bytes of config space, for tests to spoil

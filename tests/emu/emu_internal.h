@@ -114,6 +114,15 @@ void mm_fini(void);
 /* Reserve inaccessible memory that stands for @len bytes of @bar from @offset. */
 void *mm_map_bar(struct emu_pci *pci, unsigned int bar, uint64_t offset, size_t len);
 
+/* Memory that is a file's, too, so that it can be mapped again. */
+uint8_t *mm_shared(size_t size, int *fd);
+/*
+ * For a model whose BAR has memory of its own, pci->bar_mem[bar]: whether it is
+ * there at the moment (it is at first). While it is not, loads and stores of the
+ * process give a SIGSEGV, and DMA of other devices is a violation.
+ */
+void mm_show_bar(struct emu_pci *pci, unsigned int bar, bool shown);
+
 /* ------------------------------------------------------------------ spaces */
 
 struct dma_map {
@@ -123,7 +132,8 @@ struct dma_map {
 	bool read, write;    /* by the device */
 	bool gone;	     /* the process unmapped the memory */
 	bool file;	     /* host is a mapping of a file's pages, which goes with this */
-	struct emu_pci *pci; /* whose BAR it is */
+	struct emu_pci *pci; /* whose BAR it is, and which */
+	unsigned int bar;
 };
 
 /* An I/O address space, whatever the door: a container's or an IOAS's. */
@@ -240,6 +250,8 @@ struct emu_pci {
 	uint8_t config[PCI_CONFIG_SIZE];
 	uint64_t bar_size[PCI_BARS];
 	uint8_t *bar_mem[PCI_BARS]; /* for bars without a model */
+	int bar_fd[PCI_BARS]; /* a file of its memory, if loads and stores reach that; or -1 */
+	bool bar_hidden[PCI_BARS];
 	bool removed;
 	struct vfio_group *group;
 	struct pci_driver *driver;
@@ -268,6 +280,7 @@ void pci_init(void);
 void pci_fini(void);
 bool pci_bound_to_vfio(struct emu_pci *pci);
 bool pci_bus_master(struct emu_pci *pci);
+bool pci_decodes(const struct emu_pci *pci);
 /* What its DMA goes through, or NULL. */
 struct space *pci_space(struct emu_pci *pci);
 void pci_config_init(struct emu_pci *pci);

@@ -3,9 +3,11 @@
 #include "emu_internal.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "os/os.h"
 
@@ -109,6 +111,7 @@ bool mm_bar_memory(struct dma_map *m)
 		if (!b->addr || m->vaddr < b->addr || m->vaddr + m->size > b->addr + b->len)
 			continue;
 		m->pci = b->pci;
+		m->bar = b->bar;
 		m->host = (char *)b->pci->bar_mem[b->bar];
 		if (m->host)
 			m->host += b->offset + (m->vaddr - b->addr);
@@ -118,7 +121,41 @@ bool mm_bar_memory(struct dma_map *m)
 	return false;
 }
 
-/* No access: whoever goes around the accessors gets a SIGSEGV. */
+uint8_t *mm_shared(size_t size, int *fd)
+{
+	void *mem = MAP_FAILED;
+
+	*fd = memfd_create("bar", MFD_CLOEXEC);
+	if (*fd >= 0 && !ftruncate(*fd, size))
+		mem = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, *fd, 0);
+	if (mem == MAP_FAILED) {
+		fputs("emu: no memory for a BAR\n", stderr);
+		abort();
+	}
+
+	return mem;
+}
+
+static int bar_prot(const struct emu_pci *pci, unsigned int bar)
+{
+	return pci->bar_hidden[bar] ? PROT_NONE : PROT_READ | PROT_WRITE;
+}
+
+void mm_show_bar(struct emu_pci *pci, unsigned int bar, bool shown)
+{
+	pci->bar_hidden[bar] = !shown;
+	for (struct bar_map *b = bar_maps; b < bar_maps + MAX_BAR_MAPS; b++) {
+		if (b->addr && b->pci == pci && b->bar == bar)
+			mprotect(b->addr, b->len, bar_prot(pci, bar));
+	}
+}
+
+static void *map_registers(size_t len)
+{
+	return mmap(NULL, len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+}
+
+/* Registers give no access: whoever goes around the accessors gets a SIGSEGV. */
 void *mm_map_bar(struct emu_pci *pci, unsigned int bar, uint64_t offset, size_t len)
 {
 	struct bar_map *map = bar_maps;
@@ -130,7 +167,10 @@ void *mm_map_bar(struct emu_pci *pci, unsigned int bar, uint64_t offset, size_t 
 		errno = ENOMEM;
 		return MAP_FAILED;
 	}
-	addr = mmap(NULL, len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (pci->bar_fd[bar] < 0)
+		addr = map_registers(len);
+	else
+		addr = mmap(NULL, len, bar_prot(pci, bar), MAP_SHARED, pci->bar_fd[bar], offset);
 	if (addr == MAP_FAILED)
 		return addr;
 

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <linux/pci_regs.h>
 
@@ -13,7 +15,6 @@
 #define CAP_MSI 0x50
 #define CAP_MSIX 0x70
 #define CAP_EXP 0x80
-#define BAR_MSIX 4
 #define MSIX_ENTRY 16
 
 struct emu_pci *emu_pcis;
@@ -30,6 +31,12 @@ static void put32(uint8_t *p, uint32_t v)
 {
 	v = htole32(v);
 	memcpy(p, &v, sizeof(v));
+}
+
+/* Where the table of MSI-X is: BAR 4, or 5 if that has memory. */
+static unsigned int msix_bar(const struct emu_pci *pci)
+{
+	return pci->opts.bar_size[4] ? 5 : 4;
 }
 
 static uint16_t command(struct emu_pci *pci)
@@ -73,8 +80,8 @@ void pci_config_init(struct emu_pci *pci)
 		uint8_t *cap = add_cap(pci, CAP_MSIX, PCI_CAP_ID_MSIX);
 
 		put16(cap + PCI_MSIX_FLAGS, pci->irq[VFIO_PCI_MSIX_IRQ_INDEX].count - 1);
-		put32(cap + PCI_MSIX_TABLE, BAR_MSIX);
-		put32(cap + PCI_MSIX_PBA, (EMU_PAGE / 2) | BAR_MSIX);
+		put32(cap + PCI_MSIX_TABLE, msix_bar(pci));
+		put32(cap + PCI_MSIX_PBA, (EMU_PAGE / 2) | msix_bar(pci));
 	}
 	if (pci->irq[VFIO_PCI_MSI_IRQ_INDEX].count)
 		add_cap(pci, CAP_MSI, PCI_CAP_ID_MSI);
@@ -83,9 +90,14 @@ void pci_config_init(struct emu_pci *pci)
 
 /* ------------------------------------------------------------------- BARs */
 
+bool pci_decodes(const struct emu_pci *pci)
+{
+	return pci->config[PCI_COMMAND] & PCI_COMMAND_MEMORY;
+}
+
 static bool decodes(struct emu_pci *pci)
 {
-	if (command(pci) & PCI_COMMAND_MEMORY)
+	if (pci_decodes(pci))
 		return true;
 	emu_report("%s: BAR access with memory decode off (SIGBUS)", pci->bdf);
 	return false;
@@ -146,10 +158,27 @@ static void bars_init(struct emu_pci *pci, uint64_t bar0_size)
 	if (pci->opts.bar0_absent)
 		pci->bar_size[0] = 0;
 	if (table)
-		pci->bar_size[BAR_MSIX] = (table + 2 * EMU_PAGE - 1) & ~(EMU_PAGE - 1);
-	for (unsigned int i = pci->ops ? 1 : 0; i < PCI_BARS; i++) {
-		if (pci->bar_size[i])
+		pci->bar_size[msix_bar(pci)] = (table + 2 * EMU_PAGE - 1) & ~(EMU_PAGE - 1);
+	for (unsigned int i = 0; i < PCI_BARS; i++) {
+		pci->bar_fd[i] = -1;
+		if (i && pci->opts.bar_size[i]) {
+			pci->bar_size[i] = pci->opts.bar_size[i];
+			pci->bar_mem[i] = mm_shared(pci->bar_size[i], &pci->bar_fd[i]);
+		} else if (pci->bar_size[i] && !(i == 0 && pci->ops)) {
 			pci->bar_mem[i] = emu_zalloc(pci->bar_size[i]);
+		}
+	}
+}
+
+static void bars_free(struct emu_pci *pci)
+{
+	for (unsigned int i = 0; i < PCI_BARS; i++) {
+		if (pci->bar_fd[i] < 0) {
+			free(pci->bar_mem[i]);
+			continue;
+		}
+		munmap(pci->bar_mem[i], pci->bar_size[i]);
+		close(pci->bar_fd[i]);
 	}
 }
 
@@ -222,8 +251,7 @@ void pci_fini(void)
 		emu_pcis = pci->next;
 		if (pci->ops)
 			pci->ops->free(pci);
-		for (unsigned int i = 0; i < PCI_BARS; i++)
-			free(pci->bar_mem[i]);
+		bars_free(pci);
 		free(pci->override);
 		free(pci);
 	}
@@ -247,6 +275,14 @@ const char *emu_pci_driver(struct emu_pci *pci)
 {
 	emu_autolock();
 	return sysfs_driver_name(pci);
+}
+
+uint8_t *emu_pci_bar(struct emu_pci *pci, unsigned int bar, size_t *size)
+{
+	if (size)
+		*size = pci->bar_size[bar];
+
+	return pci->bar_mem[bar];
 }
 
 uint8_t *emu_pci_config(struct emu_pci *pci)

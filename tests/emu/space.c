@@ -157,6 +157,8 @@ void *space_translate(const struct space *s, uint64_t iova, bool write)
 
 	if (!m || m->gone || !m->host || !(write ? m->write : m->read))
 		return NULL;
+	if (m->pci && (m->pci->removed || m->pci->bar_hidden[m->bar] || !pci_decodes(m->pci)))
+		return NULL;
 
 	return m->host + (iova - m->iova);
 }
