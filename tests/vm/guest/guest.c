@@ -160,16 +160,20 @@ int guest_kernel_open(const char *name, uint32_t nsid, int flags)
 	return fd;
 }
 
+void guest_kernel_read(const struct guest_ns *ns, uint64_t slba, void *mem, size_t len)
+{
+	int fd = guest_kernel_open("b", ns->nsid, O_DIRECT);
+
+	assert_int_equal(pread(fd, mem, len, (off_t)(slba * ns->block)), len);
+	close(fd);
+}
+
 void guest_kernel_check(const struct guest_ns *ns, uint64_t slba, size_t len, uint64_t seed)
 {
 	size_t room = ALIGN_UP(len, 4096UL);
 	void *mem = guest_alloc(room);
-	int fd = guest_kernel_open("b", ns->nsid, O_DIRECT);
-	ssize_t got;
 
-	got = pread(fd, mem, len, (off_t)(slba * ns->block));
-	close(fd);
-	assert_int_equal(got, len);
+	guest_kernel_read(ns, slba, mem, len);
 	guest_check(mem, len, seed);
 
 	guest_free(mem, room);

@@ -53,7 +53,8 @@ void guest_write(struct nvme_ctrl *ctrl, int qid, const struct guest_ns *ns, uin
 void guest_read(struct nvme_ctrl *ctrl, int qid, const struct guest_ns *ns, uint64_t slba,
 		void *mem, size_t len);
 
-/* The same data as the kernel's driver of controller "b" reads it, past the page cache. */
+/* The same data as the kernel's driver of controller "b" reads it, past the page cache; @mem is page-aligned. */
+void guest_kernel_read(const struct guest_ns *ns, uint64_t slba, void *mem, size_t len);
 void guest_kernel_check(const struct guest_ns *ns, uint64_t slba, size_t len, uint64_t seed);
 
 /* Open the kernel's block device for a namespace of a controller, with these flags besides O_RDONLY and O_CLOEXEC. */

@@ -83,26 +83,62 @@ static void test_own_address_spaces(void **state)
 	nvme_close(&two);
 }
 
-static void test_shared_address_space(void **state)
+/* Whoever closes first leaves the mappings to the other, whose I/O goes on. */
+static void share(bool first_closes_first)
 {
-	struct nvme_ctrl one = {}, two = {};
+	struct nvme_ctrl ctrls[2] = {}, *stays = &ctrls[first_closes_first];
+	struct nvme_ctrl *goes = &ctrls[!first_closes_first];
+	char *mem = guest_alloc(2 * LEN);
+	iova_t before, after;
 
+	guest_open(&ctrls[0], "a", 0);
+	ctrls[1].pci.dev.ctx = ctrls[0].pci.dev.ctx;
+	guest_open(&ctrls[1], "mdts0", 0);
+	assert_ptr_equal(ctrls[1].pci.dev.ctx, ctrls[0].pci.dev.ctx);
+	exchange(&ctrls[0], &ctrls[1]);
+	interleave(&ctrls[0], &ctrls[1]);
+
+	assert_vfn(iommu_map_vaddr(__iommu_ctx(goes), mem, 2 * LEN, &before, 0) == 0);
+	guest_fill(mem, LEN, 13000);
+	guest_write(goes, 1, &guest_ns512, 0, mem, LEN);
+	nvme_close(goes);
+
+	assert_true(iommu_translate_vaddr(__iommu_ctx(stays), mem, &after));
+	assert_int_equal(after, before);
+	guest_read(stays, 1, &guest_ns512, 0, mem + LEN, LEN);
+	guest_check(mem + LEN, LEN, 13000);
+	assert_vfn(iommu_unmap_vaddr(__iommu_ctx(stays), mem, NULL) == 0);
+	exchange(stays, stays);
+
+	/* and it may have company again */
+	goes->pci.dev.ctx = stays->pci.dev.ctx;
+	guest_open(goes, first_closes_first ? "a" : "mdts0", 0);
+	interleave(stays, goes);
+
+	nvme_close(stays);
+	exchange(goes, goes);
+	nvme_close(goes);
+	guest_free(mem, 2 * LEN);
+}
+
+static void test_shared_address_space_when_the_first_closes_first(void **state)
+{
 	(void)state;
-	guest_open(&one, "a", 0);
-	two.pci.dev.ctx = one.pci.dev.ctx;
-	guest_open(&two, "mdts0", 0);
-	assert_ptr_equal(two.pci.dev.ctx, one.pci.dev.ctx);
-	exchange(&one, &two);
-	interleave(&one, &two);
-	nvme_close(&two);
-	nvme_close(&one);
+	share(true);
+}
+
+static void test_shared_address_space_when_the_second_closes_first(void **state)
+{
+	(void)state;
+	share(false);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_own_address_spaces),
-		cmocka_unit_test(test_shared_address_space),
+		cmocka_unit_test(test_shared_address_space_when_the_first_closes_first),
+		cmocka_unit_test(test_shared_address_space_when_the_second_closes_first),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
