@@ -108,6 +108,13 @@ class Files(unittest.TestCase):
                 for controller in case.bind:
                     self.assertIn(controller, item.addresses, f"{item.name}: {case.name}")
 
+    def test_cases_need_and_profiles_lack_features_that_exist(self):
+        for words in [case.needs for case in profile.cases([])] + [item.lacks for item in profile.profiles([], False)]:
+            self.assertLessEqual(set(words), set(profile.FEATURES))
+
+    def test_of_a_kernel_of_the_users_nothing_is_known(self):
+        self.assertIsNone(profile.profiles(["custom"], True)[0].lacks)
+
     def test_cases_name_suites_that_exist(self):
         suites = {item.suite for item in profile.profiles([], False)}
         for case in profile.cases([]):

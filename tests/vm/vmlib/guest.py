@@ -10,6 +10,7 @@ import time
 from images import kernel as kernels
 from images.progress import say
 from vmlib import contents, kernellog, qemu
+from vmlib.profile import FEATURES, Case
 from vmlib.qmp import QMPError
 from vmlib.tap import Parser, Test
 
@@ -99,6 +100,18 @@ class Guest:
         if bad:
             parser.tests.append(Test("the kernel says what was announced and nothing else", False, bad))
         return parser.tests
+
+    def features(self, expected):
+        """Find out which features the guest lacks; return them, and a test of whether it is those that were expected."""
+        told = []
+        self.listener = told.append
+        status, bad = self.execute(Case("features", 'features "$BDF_A"', bind=["a"]))
+        lacks = [feature for feature in FEATURES if f"lacks {feature}" in told]
+        if status or len([line for line in told if line.split(" ")[0] in ("has", "lacks")]) != len(FEATURES):
+            bad += [f"exit status {status}", *told]
+        if expected is not None and set(lacks) != set(expected):
+            bad.append(f"expected to lack: {' '.join(expected) or 'nothing'}; does lack: {' '.join(lacks) or 'nothing'}")
+        return lacks, Test("it lacks what its profile says and nothing else", not bad, bad)
 
     def conversation(self, last, deadline):
         """Read what the guest says up to a line that starts with last, and answer its requests meanwhile.

@@ -12,6 +12,10 @@ HERE = pathlib.Path(__file__).resolve().parent.parent
 FIRST_SLOT = 0x10
 
 
+# What a guest may have or lack: the program "features" finds out, a profile's "lacks" says what is expected.
+FEATURES = ["dynamic-msix", "no-iommu", "iommufd", "fault-queue", "iommufd-token", "map-file", "dma-buf"]
+
+
 class ProfileError(Exception):
     """A profile or the list of cases does not make sense."""
 
@@ -22,7 +26,8 @@ class Profile:
     name: str
     guest: dict
     suite: str
-    lacks: list
+    # None if nobody knows
+    lacks: list = None
     optional: bool = False
     drives: dict = field(default_factory=dict)
     memories: dict = field(default_factory=dict)
@@ -65,8 +70,8 @@ def load(path):
     parser = reader()
     read(path, parser)
     about = parser["profile"]
-    profile = Profile(path.stem, dict(parser["guest"]), about.get("suite", path.stem), about.get("lacks", "").split(),
-                      about.getboolean("optional", False))
+    profile = Profile(path.stem, dict(parser["guest"]), about.get("suite", path.stem),
+                      about.get("lacks").split() if "lacks" in about else None, about.getboolean("optional", False))
     slot = FIRST_SLOT
     for section in parser.sections():
         kind, _, name = section.partition(" ")
