@@ -169,8 +169,8 @@ class Header:
         return any(self.conditions)
 
     def add(self, kind, name, code, comment, value=""):
-        """Add an item, unless another branch has declared it already."""
-        if self.skipping():
+        """Add an item, unless it is a helper of others or another branch has declared it already."""
+        if self.skipping() or name.startswith("__vfn_"):
             return
         if name and any(name == item.name for item in self.items):
             return
@@ -220,7 +220,7 @@ class Header:
         """A macro, but for guards and helpers of other macros."""
         name = re.match(r"\w+", definition)[0]
         guard = definition == name and name.endswith("_H")
-        helper = re.match(r"__vfn_|__auto(ptr|var)_(name|cleanup)", name)
+        helper = re.match(r"__auto(ptr|var)_(name|cleanup)", name)
         if guard or helper:
             self.flush()
             return
@@ -265,10 +265,7 @@ class Header:
         elif "(" not in (head := " ".join(re.split("[{=]", plain)[0].split())):
             self.add("variable", re.search(r"(\w+)(\[.*\])?$", head)[1], head, comment)
         else:
-            name = re.search(r"(\w+)\s*\(", head)[1]
-            # helpers of the inline functions
-            if not name.startswith("__vfn_"):
-                self.add("function", name, head, comment)
+            self.add("function", re.search(r"(\w+)\s*\(", head)[1], head, comment)
 
 
 def complaints(header):

@@ -33,6 +33,7 @@ MARKUP = re.compile(r"""
   | %(?P<constant>\w+)
   | (?P<page>\b[a-z_]\w*\([1-8]\))
   | (?P<function>\b[A-Za-z_]\w*)\(\)
+  | (?P<call>\b([A-Za-z_]\w*_\w*)\([^()]*\))
   | \b(?P<tag>struct|union|enum)\ (?P<tagged>\w+)
   | (?P<pattern>\b[\w/.]*(?:_\*|\*_)\w*(?:\(\))?)
   | (?P<word>\b[A-Za-z_]\w*_\w*)
@@ -56,12 +57,18 @@ class Reference:
     def __init__(self, include):
         self.headers = headers.read_all(include)
         self.kinds = {}
+        self.places = {}
         for header in self.headers.values():
             for item in header.items:
-                if item.name:
-                    self.kinds[item.name] = item.kind
-                if item.kind == "enum":
-                    self.kinds.update(dict.fromkeys(enumerators(item), "enumerator"))
+                self.add(header, item.name, item.kind)
+                for name in enumerators(item) if item.kind == "enum" else ():
+                    self.add(header, name, "enumerator")
+
+    def add(self, header, name, kind):
+        """A public name. What <vfn/v3.h> puts over it is not meant by those who use the name."""
+        if name and name not in self.kinds:
+            self.kinds[name] = kind
+            self.places[name] = header
 
     def pages(self):
         """The headers that declare something; the others only include them."""
@@ -87,6 +94,7 @@ class Writer:
     def __init__(self, reference):
         self.reference = reference
         self.lines = []
+        self.current = None
 
     def inline(self, text):
         """The marks of kernel-doc, names and special characters in running text."""
@@ -110,6 +118,8 @@ class Writer:
         elif match["function"]:
             name = match["function"]
             result = f":c:func:`{name}`" if kinds.get(name) == "function" else f"``{name}()``"
+        elif match["call"]:
+            result = f"``{match['call']}``"
         elif match["tag"]:
             name = match["tagged"]
             result = f":c:{match['tag']}:`{match[0]} <{name}>`" if kinds.get(name) == match["tag"] else f"``{match[0]}``"
@@ -142,6 +152,7 @@ class Writer:
 
     def header(self, header):
         """All of a header."""
+        self.current = header
         self.put(".. only:: not man\n")
         self.put(self.sentence(header.about), 1)
         self.put("\nSynopsis\n--------\n")
@@ -174,7 +185,8 @@ class Writer:
             return
 
         directive = {"typedef": "type", "variable": "var"}.get(first.kind, first.kind)
-        prefix = f".. c:{directive}:: "
+        overlay = first.name and self.reference.places[first.name] is not self.current
+        prefix = ".. describe:: " if overlay else f".. c:{directive}:: "
         for number, item in enumerate(same):
             code = re.sub(r"__attribute__\s*\(\(.*?\)\)", "", item.code)
             text = item.name or "@constants" if first.kind in ("struct", "union", "enum") else code
@@ -195,7 +207,7 @@ class Writer:
         self.put(self.sentence(comment.summary) + "\n", 1)
         if comment.text:
             self.put(self.inline(comment.text) + "\n", 1)
-        if item.kind == "function":
+        if item.kind in ("function", "macro"):
             for name, text in comment.parameters.items():
                 self.put(f":param {name}: " + self.inline(text).replace("\n", "\n   "), 1)
             if comment.returns:
@@ -209,7 +221,8 @@ class Writer:
         if any(item.value for item in same):
             self.put(".. code-block:: c\n", 1)
             for item in same:
-                self.put(f"#define {item.name} {item.value}", 2)
+                if item.value:
+                    self.put(f"#define {item.name} {item.value}", 2)
             self.put()
 
     def definition(self, item, described):
