@@ -188,8 +188,8 @@ static int map_data(struct nvme_ctrl *ctrl, struct nvme_rq *rq, union nvme_cmd *
 	if (!stays_mapped(ctx, buf, len)) {
 		if (iommu_pin(ctx, (void *)start, end - start))
 			return -1;
-		rq->mapped = (void *)start;
-		rq->mapped_len = end - start;
+		rq->extra->mapped = (void *)start;
+		rq->extra->mapped_len = end - start;
 	}
 
 	return nvme_rq_mapv_prp(ctrl, rq, cmd, &piece, 1);
@@ -220,6 +220,17 @@ static int execute(struct nvme_ctrl *ctrl, struct nvme_rq *rq, union nvme_cmd *s
 	return nvme_set_errno_from_cqe(&cqe);
 }
 
+static struct nvme_rq *acquire(struct nvme_ctrl *ctrl, struct nvme_sq *sq)
+{
+	struct nvme_rq *rq = nvme_rq_acquire_atomic(sq);
+
+	if (!rq && errno == EBUSY)
+		(void)vfn_fail(EBUSY, "%s: all %d requests of queue %d are in use", nvme_name(ctrl),
+			       sq->qsize - 1, sq->id);
+
+	return rq;
+}
+
 int nvme_sync(struct nvme_ctrl *ctrl, struct nvme_sq *sq, union nvme_cmd *sqe, void *buf,
 	      size_t len, struct nvme_cqe *cqe_copy)
 {
@@ -229,10 +240,9 @@ int nvme_sync(struct nvme_ctrl *ctrl, struct nvme_sq *sq, union nvme_cmd *sqe, v
 	if (!sq || !sq->qsize)
 		return vfn_fail(ENODEV, "%s: there is no such queue", nvme_name(ctrl));
 
-	rq = nvme_rq_acquire_atomic(sq);
+	rq = acquire(ctrl, sq);
 	if (!rq)
-		return vfn_fail(EBUSY, "%s: all %d requests of queue %d are in use",
-				nvme_name(ctrl), sq->qsize - 1, sq->id);
+		return -1;
 
 	ret = execute(ctrl, rq, sqe, buf, len, cqe_copy);
 	saved = errno;
@@ -297,10 +307,9 @@ int nvme_aer(struct nvme_ctrl *ctrl, void *opaque)
 	if (!sq)
 		return vfn_fail(ENODEV, "%s is not up: call nvme_init()", nvme_name(ctrl));
 
-	rq = nvme_rq_acquire_atomic(sq);
+	rq = acquire(ctrl, sq);
 	if (!rq)
-		return vfn_fail(EBUSY, "%s: all requests of the admin queue are in use",
-				nvme_name(ctrl));
+		return -1;
 
 	rq->opaque = opaque;
 	cmd.cid = rq->cid | NVME_CID_AER;

@@ -157,8 +157,52 @@ int nvme_fetch_identify(struct nvme_ctrl *ctrl, uint8_t cns, uint16_t cntid,
 /* queue.c: free the host side of all queues. */
 void nvme_discard_queues(struct nvme_ctrl *ctrl);
 
-/* rq.c: what a request still has mapped. */
+/* What few requests need, apart from what every command touches. */
+struct vfn_nvme_rq_extra {
+	/* memory that is mapped for the time of the command */
+	void *mapped;
+	size_t mapped_len;
+	/* pages for lists that are longer than the request's own page */
+	struct iommu_dmabuf lists;
+};
+
+/* rq.c: the requests of a queue that is being made, and of one that goes. */
+int nvme_make_requests(struct nvme_ctrl *ctrl, struct nvme_sq *sq);
+void nvme_free_requests(struct nvme_sq *sq);
+/* What a request still has mapped. */
 void nvme_rq_unmap(struct nvme_rq *rq);
+
+/*
+ * lists.c: controller pages for PRP lists and SGL segments: a request's own and, as
+ * they are needed, more; or a caller's. The first may lie apart from the others.
+ */
+struct nvme_lists {
+	struct nvme_ctrl *ctrl;
+	/* NULL for a caller's */
+	struct nvme_rq *rq;
+	size_t pagesize;
+	int n;
+	void *vaddr[2];
+	iova_t iova[2];
+};
+
+struct nvme_lists nvme_rq_lists(struct nvme_ctrl *ctrl, struct nvme_rq *rq);
+struct nvme_lists nvme_caller_lists(struct nvme_ctrl *ctrl, void *vaddr, iova_t iova, int n);
+/*
+ * The pages were too few: get more, and begin again. -1 with errno EINVAL where there
+ * can be no more, or as iommu_get_dmabuf().
+ */
+int nvme_grow_lists(struct nvme_lists *lists);
+
+static inline void *nvme_list_page(const struct nvme_lists *lists, int i)
+{
+	return i ? (char *)lists->vaddr[1] + (size_t)(i - 1) * lists->pagesize : lists->vaddr[0];
+}
+
+static inline iova_t nvme_list_iova(const struct nvme_lists *lists, int i)
+{
+	return i ? lists->iova[1] + (size_t)(i - 1) * lists->pagesize : lists->iova[0];
+}
 
 /* registry.c: forget a controller that closes. */
 void nvme_forget_ctrl(struct nvme_ctrl *ctrl);

@@ -12,15 +12,12 @@
  * come; if there is only one of them, it moves into the command in the end.
  */
 struct prps {
-	struct nvme_ctrl *ctrl;
-	size_t pagesize;
-	/* all pages of the list, contiguous */
-	leint64_t *list;
-	iova_t list_iova;
-	int npages;
+	const struct nvme_lists *lists;
 	/* list page and slot for the next entry */
+	leint64_t *list;
 	int page;
 	size_t slot;
+	bool full;
 	/* 0 before the first piece; then its start, then where the last piece ended */
 	iova_t first;
 	iova_t end;
@@ -28,26 +25,24 @@ struct prps {
 
 static int put(struct prps *prps, uint64_t addr)
 {
-	size_t slots = prps->pagesize / sizeof(*prps->list);
-	leint64_t *page = prps->list + (size_t)prps->page * slots;
+	size_t slots = prps->lists->pagesize / sizeof(*prps->list);
+	leint64_t *next;
 
 	if (prps->slot == slots) {
-		if (prps->page + 1 == prps->npages)
-			return vfn_fail(
-				EINVAL,
-				"%s: the data takes more PRP entries than the list's %d pages hold",
-				nvme_name(prps->ctrl), prps->npages);
+		if (prps->page + 1 == prps->lists->n) {
+			prps->full = true;
+			return -1;
+		}
 
 		/* the last slot becomes the link, what it had moves on */
-		prps->page++;
-		page[slots] = page[slots - 1];
-		page[slots - 1] =
-			cpu_to_le64(prps->list_iova + (size_t)prps->page * prps->pagesize);
-		page += slots;
+		next = nvme_list_page(prps->lists, ++prps->page);
+		next[0] = prps->list[slots - 1];
+		prps->list[slots - 1] = cpu_to_le64(nvme_list_iova(prps->lists, prps->page));
+		prps->list = next;
 		prps->slot = 1;
 	}
 
-	page[prps->slot++] = cpu_to_le64(addr);
+	prps->list[prps->slot++] = cpu_to_le64(addr);
 
 	return 0;
 }
@@ -55,16 +50,16 @@ static int put(struct prps *prps, uint64_t addr)
 static int add(void *opaque, iova_t iova, size_t len)
 {
 	struct prps *prps = opaque;
-	size_t mask = prps->pagesize - 1;
+	size_t pagesize = prps->lists->pagesize, mask = pagesize - 1;
 	uint64_t addr = iova, end = iova + len;
 
 	if (!prps->end) {
 		if (iova & 3)
 			return vfn_fail(EINVAL, "%s: data at 0x%llx is not a multiple of 4",
-					nvme_name(prps->ctrl), (unsigned long long)iova);
+					nvme_name(prps->lists->ctrl), (unsigned long long)iova);
 
 		prps->first = iova;
-		addr = ALIGN_DOWN(iova, prps->pagesize) + prps->pagesize;
+		addr = ALIGN_DOWN(iova, pagesize) + pagesize;
 		/* the last page of all has no next one */
 		if (addr < iova)
 			addr = end;
@@ -72,11 +67,11 @@ static int add(void *opaque, iova_t iova, size_t len)
 		return vfn_fail(
 			EINVAL,
 			"%s: PRPs cannot describe a piece of data that ends at 0x%llx with one at 0x%llx behind it: pieces must meet on pages of %zu bytes",
-			nvme_name(prps->ctrl), (unsigned long long)prps->end,
-			(unsigned long long)iova, prps->pagesize);
+			nvme_name(prps->lists->ctrl), (unsigned long long)prps->end,
+			(unsigned long long)iova, pagesize);
 	}
 
-	for (; addr < end; addr += prps->pagesize)
+	for (; addr < end; addr += pagesize)
 		if (put(prps, addr))
 			return -1;
 
@@ -90,44 +85,34 @@ static void finish(const struct prps *prps, union nvme_cmd *cmd)
 	cmd->dptr.prp1 = cpu_to_le64(prps->first);
 
 	if (prps->page || prps->slot > 1)
-		cmd->dptr.prp2 = cpu_to_le64(prps->list_iova);
+		cmd->dptr.prp2 = cpu_to_le64(nvme_list_iova(prps->lists, 0));
 	else if (prps->slot)
 		cmd->dptr.prp2 = prps->list[0];
 }
 
-static int build(struct prps *prps, union nvme_cmd *cmd, const struct nvme_data *data)
+static int build(struct nvme_lists *lists, union nvme_cmd *cmd, const struct nvme_data *data)
 {
+	struct prps prps;
+
 	nvme_clear_dptr(cmd);
-	if (nvme_walk_data(prps->ctrl, data, add, prps))
-		return -1;
-	finish(prps, cmd);
 
-	return 0;
+	do {
+		prps = (struct prps){ .lists = lists, .list = nvme_list_page(lists, 0) };
+		if (!nvme_walk_data(lists->ctrl, data, add, &prps)) {
+			finish(&prps, cmd);
+			return 0;
+		}
+	} while (prps.full && !nvme_grow_lists(lists));
+
+	return -1;
 }
 
-static struct prps request_list(struct nvme_ctrl *ctrl, struct nvme_rq *rq)
-{
-	return (struct prps){
-		.ctrl = ctrl,
-		.pagesize = __mps_to_pagesize(ctrl->config.mps),
-		.list = rq->page.vaddr,
-		.list_iova = rq->page.iova,
-		.npages = 1,
-	};
-}
-
-static int caller_list(struct nvme_ctrl *ctrl, leint64_t *list, int npages, union nvme_cmd *cmd,
-		       struct prps *prps)
+static int caller_lists(struct nvme_ctrl *ctrl, leint64_t *list, int npages, union nvme_cmd *cmd,
+			struct nvme_lists *lists)
 {
 	size_t pagesize = __mps_to_pagesize(ctrl->config.mps), len;
 	iova_t iova;
 
-	*prps = (struct prps){
-		.ctrl = ctrl,
-		.pagesize = pagesize,
-		.list = list,
-		.npages = npages,
-	};
 	nvme_clear_dptr(cmd);
 
 	if (npages < 1)
@@ -141,7 +126,7 @@ static int caller_list(struct nvme_ctrl *ctrl, leint64_t *list, int npages, unio
 		return vfn_fail(EINVAL, "%s: the PRP list at %p must start on a page of %zu bytes",
 				nvme_name(ctrl), (void *)list, pagesize);
 
-	prps->list_iova = iova;
+	*lists = nvme_caller_lists(ctrl, list, iova, npages);
 
 	return 0;
 }
@@ -157,17 +142,17 @@ int nvme_rq_map_prp(struct nvme_ctrl *ctrl, struct nvme_rq *rq, union nvme_cmd *
 int nvme_rq_mapv_iova_prp(struct nvme_ctrl *ctrl, struct nvme_rq *rq, union nvme_cmd *cmd,
 			  struct iova_vec *iov, int niov)
 {
-	struct prps prps = request_list(ctrl, rq);
+	struct nvme_lists lists = nvme_rq_lists(ctrl, rq);
 
-	return build(&prps, cmd, &(struct nvme_data){ .iova = iov, .n = niov });
+	return build(&lists, cmd, &(struct nvme_data){ .iova = iov, .n = niov });
 }
 
 int nvme_rq_mapv_prp(struct nvme_ctrl *ctrl, struct nvme_rq *rq, union nvme_cmd *cmd,
 		     struct iovec *iov, int niov)
 {
-	struct prps prps = request_list(ctrl, rq);
+	struct nvme_lists lists = nvme_rq_lists(ctrl, rq);
 
-	return build(&prps, cmd, &(struct nvme_data){ .iov = iov, .n = niov });
+	return build(&lists, cmd, &(struct nvme_data){ .iov = iov, .n = niov });
 }
 
 int nvme_map_prp(struct nvme_ctrl *ctrl, leint64_t *prplists, int nprplists, union nvme_cmd *cmd,
@@ -181,21 +166,21 @@ int nvme_map_prp(struct nvme_ctrl *ctrl, leint64_t *prplists, int nprplists, uni
 int nvme_mapv_iova_prp(struct nvme_ctrl *ctrl, leint64_t *prplists, int nprplists,
 		       union nvme_cmd *cmd, struct iova_vec *iov, int niov)
 {
-	struct prps prps;
+	struct nvme_lists lists;
 
-	if (caller_list(ctrl, prplists, nprplists, cmd, &prps))
+	if (caller_lists(ctrl, prplists, nprplists, cmd, &lists))
 		return -1;
 
-	return build(&prps, cmd, &(struct nvme_data){ .iova = iov, .n = niov });
+	return build(&lists, cmd, &(struct nvme_data){ .iova = iov, .n = niov });
 }
 
 int nvme_mapv_prp(struct nvme_ctrl *ctrl, leint64_t *prplists, int nprplists, union nvme_cmd *cmd,
 		  struct iovec *iov, int niov)
 {
-	struct prps prps;
+	struct nvme_lists lists;
 
-	if (caller_list(ctrl, prplists, nprplists, cmd, &prps))
+	if (caller_lists(ctrl, prplists, nprplists, cmd, &lists))
 		return -1;
 
-	return build(&prps, cmd, &(struct nvme_data){ .iov = iov, .n = niov });
+	return build(&lists, cmd, &(struct nvme_data){ .iov = iov, .n = niov });
 }

@@ -116,37 +116,6 @@ int nvme_configure_cq(struct nvme_ctrl *ctrl, int qid, int qsize, int vector)
 	return nvme_configure_cq_mem(ctrl, qid, qsize, vector, NULL);
 }
 
-static int make_requests(struct nvme_ctrl *ctrl, struct nvme_sq *sq)
-{
-	size_t pagesize = __mps_to_pagesize(ctrl->config.mps), n = (size_t)sq->qsize - 1;
-
-	sq->rqs = vfn_zalloc(n * sizeof(*sq->rqs));
-	if (!sq->rqs)
-		return -1;
-
-	if (iommu_get_dmabuf(__iommu_ctx(ctrl), &sq->pages, n * pagesize, 0)) {
-		int saved = errno;
-
-		free(sq->rqs);
-		errno = saved;
-		return -1;
-	}
-
-	/* the stack hands out low identifiers first */
-	while (n--) {
-		struct nvme_rq *rq = &sq->rqs[n];
-
-		rq->cid = (uint16_t)n;
-		rq->state = VFN_NVME_RQ_FREE;
-		rq->page.vaddr = (char *)sq->pages.vaddr + n * pagesize;
-		rq->page.iova = sq->pages.iova + n * pagesize;
-		rq->rq_next = sq->rq_top;
-		sq->rq_top = rq;
-	}
-
-	return 0;
-}
-
 int nvme_configure_sq_mem(struct nvme_ctrl *ctrl, int qid, int qsize, struct nvme_cq *cq,
 			  unsigned long flags, struct iommu_dmabuf *mem)
 {
@@ -172,7 +141,7 @@ int nvme_configure_sq_mem(struct nvme_ctrl *ctrl, int qid, int qsize, struct nvm
 	    get_memory(ctrl, &sq.mem, (size_t)qsize << NVME_SQES, mem, &sq.flags))
 		return -1;
 
-	if (make_requests(ctrl, &sq)) {
+	if (nvme_make_requests(ctrl, &sq)) {
 		int saved = errno;
 
 		put_memory(&sq.mem, sq.flags);
@@ -270,12 +239,8 @@ void nvme_discard_sq(struct nvme_ctrl *ctrl, struct nvme_sq *sq)
 	if (!sq->qsize)
 		return;
 
-	for (int i = 0; i < sq->qsize - 1; i++)
-		nvme_rq_unmap(&sq->rqs[i]);
-
+	nvme_free_requests(sq);
 	put_memory(&sq->mem, sq->flags);
-	iommu_put_dmabuf(&sq->pages);
-	free(sq->rqs);
 	memset(sq, 0, sizeof(*sq));
 }
 

@@ -1,19 +1,133 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
-/* Requests: waiting for one, and those whose wait timed out. */
+/* Requests: making them, waiting for one, and those whose wait timed out. */
 #include <errno.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include <vfn/support/log.h>
 
 #include "iommu/context.h"
 #include "nvme/nvme.h"
+#include "os/os.h"
 #include "support/error.h"
+
+/*
+ * Pages are mapped for the first requests, then for as many more as have one, so that
+ * mappings are few. The first portion is a whole number of the host's pages, however
+ * large those are.
+ */
+#define FIRST_PORTION 16
+
+static int portion_end(const struct nvme_sq *sq, int from)
+{
+	int to = from ? 2 * from : FIRST_PORTION;
+
+	return to < sq->qsize - 1 ? to : sq->qsize - 1;
+}
+
+int nvme_make_requests(struct nvme_ctrl *ctrl, struct nvme_sq *sq)
+{
+	size_t pagesize = __mps_to_pagesize(ctrl->config.mps), n = (size_t)sq->qsize - 1;
+	struct vfn_nvme_rq_extra *extra = vfn_zalloc(n * sizeof(*extra));
+	void *pages = NULL;
+	ssize_t len = -1;
+
+	sq->rqs = vfn_zalloc(n * sizeof(*sq->rqs));
+	if (sq->rqs && extra)
+		len = pgmap(&pages, n * pagesize);
+
+	/* as in iommu_get_dmabuf(): the device's pages stay where they are */
+	if (len < 0 || os_madvise(pages, (size_t)len, MADV_DONTFORK)) {
+		int err = errno;
+
+		if (pages)
+			pgunmap(pages, (size_t)len);
+		free(sq->rqs);
+		free(extra);
+		return vfn_fail(err, "%s: no memory for the %zu requests of queue %d",
+				nvme_name(ctrl), n, sq->id);
+	}
+
+	sq->pages = (struct iommu_dmabuf){
+		.ctx = __iommu_ctx(ctrl),
+		.vaddr = pages,
+		.len = len,
+	};
+	for (size_t i = 0; i < n; i++)
+		sq->rqs[i] = (struct nvme_rq){
+			.cid = (uint16_t)i,
+			.state = VFN_NVME_RQ_FREE,
+			.page.vaddr = (char *)pages + i * pagesize,
+			.extra = &extra[i],
+		};
+
+	return 0;
+}
+
+void nvme_free_requests(struct nvme_sq *sq)
+{
+	bool mapped = false;
+
+	for (int i = 0; i < sq->nready; i++) {
+		nvme_rq_unmap(&sq->rqs[i]);
+		iommu_put_dmabuf(&sq->rqs[i].extra->lists);
+	}
+
+	for (int i = 0; i < sq->nready; i = portion_end(sq, i))
+		if (iommu_unmap_vaddr(sq->pages.ctx, sq->rqs[i].page.vaddr, NULL))
+			mapped = true;
+
+	if (!mapped)
+		pgunmap(sq->pages.vaddr, (size_t)sq->pages.len);
+	else
+		log_error("%s: %zd bytes stay allocated", vfn_last_error(), sq->pages.len);
+
+	free(sq->rqs[0].extra);
+	free(sq->rqs);
+}
+
+/* All that have a page are in use. */
+struct nvme_rq *vfn_nvme_rq_more(struct nvme_sq *sq)
+{
+	int from = sq->nready, to = portion_end(sq, from);
+	char *start, *end = (char *)sq->pages.vaddr + sq->pages.len;
+	iova_t iova;
+
+	if (from >= to) {
+		errno = EBUSY;
+		return NULL;
+	}
+
+	start = sq->rqs[from].page.vaddr;
+	if (to < sq->qsize - 1)
+		end = sq->rqs[to].page.vaddr;
+
+	if (iommu_map_vaddr(sq->pages.ctx, start, (size_t)(end - start), &iova, 0))
+		return NULL;
+
+	/* the stack hands out low identifiers first */
+	for (int i = to - 1; i >= from; i--) {
+		struct nvme_rq *rq = &sq->rqs[i];
+
+		rq->page.iova = iova + (iova_t)((char *)rq->page.vaddr - start);
+		rq->rq_next = sq->rq_top;
+		sq->rq_top = rq;
+	}
+	sq->nready = to;
+
+	return sq->rq_top;
+}
 
 void nvme_rq_unmap(struct nvme_rq *rq)
 {
-	if (!rq->mapped)
+	struct vfn_nvme_rq_extra *extra = rq->extra;
+
+	if (!extra->mapped)
 		return;
 
 	/* the queue's own memory may be a caller's, in whatever address space */
-	iommu_unpin(rq->sq->pages.ctx, rq->mapped, rq->mapped_len);
-	rq->mapped = NULL;
+	iommu_unpin(rq->sq->pages.ctx, extra->mapped, extra->mapped_len);
+	extra->mapped = NULL;
 }
 
 /* The command may still complete: until then its identifier and memory are the device's. */

@@ -9,11 +9,12 @@
 #define SGLD_LEN_MAX 0xfffff000u
 
 struct sgl {
-	struct nvme_ctrl *ctrl;
-	/* the only segment */
-	struct nvme_sgld *list;
-	iova_t list_iova;
-	size_t n, room;
+	const struct nvme_lists *lists;
+	/* page, and slot in it, for the next descriptor; the last slot may become a link */
+	struct nvme_sgld *segment;
+	int page;
+	size_t slot, slots;
+	bool full;
 	/* contiguous memory that has no descriptor yet */
 	iova_t iova;
 	size_t len;
@@ -30,17 +31,41 @@ static struct nvme_sgld descriptor(enum nvme_sgld_type type, iova_t addr, size_t
 
 static int check_alignment(const struct sgl *sgl)
 {
-	if (sgl->ctrl->flags & NVME_CTRL_F_SGLS_DWORD_ALIGNMENT && (sgl->iova | sgl->len) & 3)
+	struct nvme_ctrl *ctrl = sgl->lists->ctrl;
+
+	if (ctrl->flags & NVME_CTRL_F_SGLS_DWORD_ALIGNMENT && (sgl->iova | sgl->len) & 3)
 		return vfn_fail(
 			EINVAL,
 			"%s: %zu bytes of data at 0x%llx: the controller wants SGL data in multiples of 4",
-			nvme_name(sgl->ctrl), sgl->len, (unsigned long long)sgl->iova);
+			nvme_name(ctrl), sgl->len, (unsigned long long)sgl->iova);
 
 	return 0;
 }
 
-/* Describe what has no descriptor yet in the segment. */
-static int put(struct sgl *sgl)
+static int put(struct sgl *sgl, struct nvme_sgld sgld)
+{
+	struct nvme_sgld *next;
+
+	if (sgl->slot == sgl->slots) {
+		if (sgl->page + 1 >= sgl->lists->n) {
+			sgl->full = true;
+			return -1;
+		}
+
+		/* finish() makes the link of the last slot, what it had moves on */
+		next = nvme_list_page(sgl->lists, ++sgl->page);
+		next[0] = sgl->segment[sgl->slots - 1];
+		sgl->segment = next;
+		sgl->slot = 1;
+	}
+
+	sgl->segment[sgl->slot++] = sgld;
+
+	return 0;
+}
+
+/* Describe what has no descriptor yet. */
+static int put_data(struct sgl *sgl)
 {
 	if (check_alignment(sgl))
 		return -1;
@@ -48,13 +73,9 @@ static int put(struct sgl *sgl)
 	while (sgl->len) {
 		size_t len = sgl->len < SGLD_LEN_MAX ? sgl->len : SGLD_LEN_MAX;
 
-		if (sgl->n == sgl->room)
-			return vfn_fail(
-				EINVAL,
-				"%s: the data takes more SGL descriptors than the %zu that there is room for",
-				nvme_name(sgl->ctrl), sgl->room);
+		if (put(sgl, descriptor(NVME_SGLD_TYPE_DATA_BLOCK, sgl->iova, len)))
+			return -1;
 
-		sgl->list[sgl->n++] = descriptor(NVME_SGLD_TYPE_DATA_BLOCK, sgl->iova, len);
 		sgl->iova += len;
 		sgl->len -= len;
 	}
@@ -71,7 +92,7 @@ static int add(void *opaque, iova_t iova, size_t len)
 		return 0;
 	}
 
-	if (put(sgl))
+	if (put_data(sgl))
 		return -1;
 
 	sgl->iova = iova;
@@ -81,77 +102,113 @@ static int add(void *opaque, iova_t iova, size_t len)
 }
 
 /* All in one piece needs no segment. */
-static int finish(struct sgl *sgl, struct nvme_sgld *dptr)
+static int finish(struct sgl *sgl, struct nvme_sgld *link)
 {
-	if (!sgl->n && sgl->len <= SGLD_LEN_MAX) {
+	if (!sgl->page && !sgl->slot && sgl->len <= SGLD_LEN_MAX) {
 		if (check_alignment(sgl))
 			return -1;
-		*dptr = descriptor(NVME_SGLD_TYPE_DATA_BLOCK, sgl->iova, sgl->len);
+		*link = descriptor(NVME_SGLD_TYPE_DATA_BLOCK, sgl->iova, sgl->len);
 		return 0;
 	}
 
-	if (put(sgl))
+	if (put_data(sgl))
 		return -1;
-	*dptr = descriptor(NVME_SGLD_TYPE_LAST_SEGMENT, sgl->list_iova,
-			   sgl->n * sizeof(*sgl->list));
+
+	/* each page but the last is full, and its last descriptor leads to the next */
+	for (int i = 0; i <= sgl->page; i++) {
+		bool last = i == sgl->page;
+
+		*link = descriptor(last ? NVME_SGLD_TYPE_LAST_SEGMENT : NVME_SGLD_TYPE_SEGMENT,
+				   nvme_list_iova(sgl->lists, i),
+				   (last ? sgl->slot : sgl->slots) * sizeof(*link));
+		link = (struct nvme_sgld *)nvme_list_page(sgl->lists, i) + sgl->slots - 1;
+	}
 
 	return 0;
 }
 
-static int build(struct nvme_ctrl *ctrl, struct nvme_sgld *list, iova_t list_iova,
-		 union nvme_cmd *cmd, const struct nvme_data *data)
+static int build(struct nvme_lists *lists, union nvme_cmd *cmd, const struct nvme_data *data)
 {
-	struct sgl sgl = {
-		.ctrl = ctrl,
-		.list = list,
-		.list_iova = list_iova,
-		.room = list ? __mps_to_pagesize(ctrl->config.mps) / sizeof(*list) : 0,
-	};
+	struct nvme_ctrl *ctrl = lists->ctrl;
+	struct sgl sgl;
 
 	nvme_clear_dptr(cmd);
 
-	if (list_iova & 7)
+	do {
+		sgl = (struct sgl){
+			.lists = lists,
+			.segment = nvme_list_page(lists, 0),
+			.slots = lists->n ? lists->pagesize / sizeof(*sgl.segment) : 0,
+		};
+		if (!nvme_walk_data(ctrl, data, add, &sgl) && !finish(&sgl, &cmd->dptr.sgl)) {
+			cmd->flags |= NVME_CMD_FLAGS_PSDT_SGL_MPTR_CONTIG
+				      << NVME_CMD_FLAGS_PSDT_SHIFT;
+			return 0;
+		}
+	} while (sgl.full && !nvme_grow_lists(lists));
+
+	return -1;
+}
+
+static int build_for_caller(struct nvme_ctrl *ctrl, struct nvme_sgld *seglist, iova_t iova,
+			    int npages, union nvme_cmd *cmd, const struct nvme_data *data)
+{
+	struct nvme_lists lists = nvme_caller_lists(ctrl, seglist, iova, seglist ? npages : 0);
+
+	nvme_clear_dptr(cmd);
+
+	if (npages < 1)
+		return vfn_fail(EINVAL, "%s: %d pages for SGL segments", nvme_name(ctrl), npages);
+	if (iova & 7)
 		return vfn_fail(EINVAL, "%s: the SGL segment at 0x%llx is not aligned to 8 bytes",
-				nvme_name(ctrl), (unsigned long long)list_iova);
+				nvme_name(ctrl), (unsigned long long)iova);
 
-	if (nvme_walk_data(ctrl, data, add, &sgl) || finish(&sgl, &cmd->dptr.sgl))
-		return -1;
+	return build(&lists, cmd, data);
+}
 
-	cmd->flags |= NVME_CMD_FLAGS_PSDT_SGL_MPTR_CONTIG << NVME_CMD_FLAGS_PSDT_SHIFT;
+int vfn_nvme_mapv_iova_sgl(struct nvme_ctrl *ctrl, struct nvme_sgld *seglist, iova_t seglist_iova,
+			   int npages, union nvme_cmd *cmd, struct iova_vec *iov, int niov)
+{
+	return build_for_caller(ctrl, seglist, seglist_iova, npages, cmd,
+				&(struct nvme_data){ .iova = iov, .n = niov });
+}
 
-	return 0;
+int vfn_nvme_mapv_sgl(struct nvme_ctrl *ctrl, struct nvme_sgld *seglist, iova_t seglist_iova,
+		      int npages, union nvme_cmd *cmd, struct iovec *iov, int niov)
+{
+	return build_for_caller(ctrl, seglist, seglist_iova, npages, cmd,
+				&(struct nvme_data){ .iov = iov, .n = niov });
 }
 
 int nvme_mapv_iova_sgl(struct nvme_ctrl *ctrl, struct nvme_sgld *seglist, iova_t seglist_iova,
 		       union nvme_cmd *cmd, struct iova_vec *iov, int niov)
 {
-	return build(ctrl, seglist, seglist_iova, cmd,
-		     &(struct nvme_data){ .iova = iov, .n = niov });
+	return vfn_nvme_mapv_iova_sgl(ctrl, seglist, seglist_iova, 1, cmd, iov, niov);
 }
 
 int nvme_mapv_sgl(struct nvme_ctrl *ctrl, struct nvme_sgld *seglist, iova_t seglist_iova,
 		  union nvme_cmd *cmd, struct iovec *iov, int niov)
 {
-	return build(ctrl, seglist, seglist_iova, cmd,
-		     &(struct nvme_data){ .iov = iov, .n = niov });
+	return vfn_nvme_mapv_sgl(ctrl, seglist, seglist_iova, 1, cmd, iov, niov);
 }
 
 int nvme_rq_mapv_iova_sgl(struct nvme_ctrl *ctrl, struct nvme_rq *rq, union nvme_cmd *cmd,
 			  struct iova_vec *iov, int niov)
 {
-	return nvme_mapv_iova_sgl(ctrl, rq->page.vaddr, rq->page.iova, cmd, iov, niov);
+	struct nvme_lists lists = nvme_rq_lists(ctrl, rq);
+
+	return build(&lists, cmd, &(struct nvme_data){ .iova = iov, .n = niov });
 }
 
 int nvme_rq_mapv_sgl(struct nvme_ctrl *ctrl, struct nvme_rq *rq, union nvme_cmd *cmd,
 		     struct iovec *iov, int niov)
 {
-	return nvme_mapv_sgl(ctrl, rq->page.vaddr, rq->page.iova, cmd, iov, niov);
+	struct nvme_lists lists = nvme_rq_lists(ctrl, rq);
+
+	return build(&lists, cmd, &(struct nvme_data){ .iov = iov, .n = niov });
 }
 
-/*
- * A page holds twice as many PRP entries as descriptors, so what is too long for
- * the one may still suit the other.
- */
+/* What is off its dwords, or much too long, for an SGL may still suit PRPs. */
 int nvme_rq_mapv(struct nvme_ctrl *ctrl, struct nvme_rq *rq, union nvme_cmd *cmd, struct iovec *iov,
 		 int niov)
 {

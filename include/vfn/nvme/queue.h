@@ -88,11 +88,12 @@ struct nvme_cq {
  * @ptail: tail that the controller was last told
  * @mem: the entries
  * @cq: where completions go
- * @pages: a page per request for its PRP list
+ * @pages: room for a page per request, mapped as they come into use; iova is 0
  * @entry_size: bytes of an entry
  * @id: identifier, 0 is the admin queue
  * @rq_lock: held by the atomic variants of acquire and release; private
  * @flags: of enum nvme_q_flags
+ * @nready: requests whose page is mapped; private
  *
  * What a submission needs lies in the first 64 bytes.
  */
@@ -111,6 +112,7 @@ struct nvme_sq {
 	int id;
 	int rq_lock;
 	uint32_t flags;
+	int nready;
 };
 
 /*

@@ -41,10 +41,10 @@ enum vfn_nvme_rq_state {
  * @sq: queue it belongs to
  * @cid: command identifier, its index in sq->rqs
  * @state: of enum vfn_nvme_rq_state; private
- * @page: memory of a controller page for the PRP list or the SGL segment
+ * @page: memory of a controller page for a PRP list or an SGL segment, there from
+ *	nvme_rq_acquire() on. Longer lists go on in pages that the library adds.
  * @rq_next: next free one
- * @mapped: memory mapped for the time of the command; private
- * @mapped_len: bytes of it; private
+ * @extra: what few requests need; private
  */
 struct nvme_rq {
 	void *opaque;
@@ -56,8 +56,7 @@ struct nvme_rq {
 		iova_t iova;
 	} page;
 	struct nvme_rq *rq_next;
-	void *mapped;
-	size_t mapped_len;
+	struct vfn_nvme_rq_extra *extra;
 };
 
 /*
@@ -83,6 +82,7 @@ struct nvme_rq *vfn_nvme_rq_late(struct nvme_rq *rq);
  * Only for that function, which is inline.
  */
 void vfn_nvme_rq_abandon(struct nvme_rq *rq);
+struct nvme_rq *vfn_nvme_rq_more(struct nvme_sq *sq);
 
 /**
  * nvme_rq_reset - forget the caller's context
@@ -120,16 +120,20 @@ VFN_INLINE void nvme_rq_release(struct nvme_rq *rq)
  * nvme_rq_acquire - take a free request
  * @sq: queue
  *
- * Return: a request for nvme_rq_release(), or NULL with errno EBUSY when all
- * qsize - 1 are in use.
+ * The memory of requests is mapped as more of them are in use at a time, so now and
+ * then this takes a system call.
+ *
+ * Return: a request for nvme_rq_release(), or NULL with errno: EBUSY (all qsize - 1
+ * are in use), ENOMEM and others of iommu_map_vaddr(); a later call may do better.
  */
 VFN_INLINE struct nvme_rq *nvme_rq_acquire(struct nvme_sq *sq)
 {
 	struct nvme_rq *rq = sq->rq_top;
 
 	if (unlikely(!rq)) {
-		errno = EBUSY;
-		return NULL;
+		rq = vfn_nvme_rq_more(sq);
+		if (!rq)
+			return NULL;
 	}
 
 	sq->rq_top = rq->rq_next;
@@ -282,10 +286,11 @@ VFN_INLINE void nvme_rq_exec(struct nvme_rq *rq, union nvme_cmd *cmd)
 /*
  * Data pointers. The memory must stay mapped until the command has completed.
  * They replace what the command has, and PSDT with it: PRPs, or an SGL with a
- * contiguous metadata buffer. Errors of all: EINVAL (no pieces; a length that is
- * 0 or wraps; more than the request's page has room for), EFAULT (some of the
- * data is not mapped). On an error the data pointer is zero, an address that is
- * never mapped, and PSDT says PRPs.
+ * contiguous metadata buffer. What does not fit in the request's page goes on in
+ * further pages, which the request keeps. Errors of all: EINVAL (no pieces; a length
+ * that is 0 or wraps; more than 256 pages of lists), EFAULT (some of the data is not
+ * mapped), ENOMEM and others of iommu_map_vaddr() where there is no further page. On an
+ * error the data pointer is zero, an address that is never mapped, and PSDT says PRPs.
  *
  * EINVAL from PRPs also: a start that is not a multiple of 4; a piece that does
  * not start, or an inner one that does not end, on a controller page, so that
@@ -293,10 +298,10 @@ VFN_INLINE void nvme_rq_exec(struct nvme_rq *rq, union nvme_cmd *cmd)
  *
  * SGLs take pieces of any size anywhere. EINVAL from them also: an address or a
  * length that is not a multiple of 4, where NVME_CTRL_F_SGLS_DWORD_ALIGNMENT
- * says so. Contiguous data is described in the command itself. Otherwise the page
- * has one segment of page size / 16 descriptors; pieces that follow each other in
- * I/O virtual memory share a descriptor, one that lies in several mappings may
- * take several. Whether the controller takes SGLs is not checked, so that any
+ * says so. Contiguous data is described in the command itself. Otherwise each page
+ * has a segment of page size / 16 descriptors, the last of which leads to the next;
+ * pieces that follow each other in I/O virtual memory share a descriptor, one that
+ * lies in several mappings may take several. Whether the controller takes SGLs is not checked, so that any
  * command can be made: see NVME_CTRL_F_SGLS_SUPPORTED. Admin commands have PRPs.
  */
 
@@ -342,7 +347,7 @@ int nvme_rq_mapv_iova_prp(struct nvme_ctrl *ctrl, struct nvme_rq *rq, union nvme
 /**
  * nvme_rq_mapv_sgl - describe pieces of mapped memory by an SGL
  * @ctrl: controller
- * @rq: request, whose page takes the segment if one is needed
+ * @rq: request, whose pages take the segments if any are needed
  * @cmd: command; its data pointer is set
  * @iov: pieces
  * @niov: how many

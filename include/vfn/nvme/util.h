@@ -174,10 +174,11 @@ int nvme_mapv_iova_prp(struct nvme_ctrl *ctrl, leint64_t *prplists, int nprplist
 		       union nvme_cmd *cmd, struct iova_vec *iov, int niov);
 
 /*
- * SGL segments in memory of the caller's: one controller page, page size / 16
- * descriptors, contiguous in both address spaces, mapped and aligned to 8 bytes
- * (EINVAL otherwise). NULL has room for none, which is enough for contiguous
- * data. Errors as in <vfn/nvme/rq.h>. Thread-safe as far as arguments are not
+ * SGL segments in memory of the caller's: one controller page, or @npages of them,
+ * contiguous in both address spaces, mapped and aligned to 8 bytes (EINVAL
+ * otherwise). Segments that need more than one page are chained. They hold
+ * (npages - 1) * (n - 1) + n descriptors, n = page size / 16. NULL has room for none,
+ * which is enough for contiguous data. Errors as in <vfn/nvme/rq.h>. Thread-safe as far as arguments are not
  * shared.
  */
 
@@ -208,6 +209,36 @@ int nvme_mapv_sgl(struct nvme_ctrl *ctrl, struct nvme_sgld *seglist, iova_t segl
  */
 int nvme_mapv_iova_sgl(struct nvme_ctrl *ctrl, struct nvme_sgld *seglist, iova_t seglist_iova,
 		       union nvme_cmd *cmd, struct iova_vec *iov, int niov);
+
+/**
+ * vfn_nvme_mapv_sgl - nvme_mapv_sgl() with more than one page
+ * @ctrl: controller
+ * @seglist: memory for the segments
+ * @seglist_iova: I/O virtual address of it
+ * @npages: controller pages of it
+ * @cmd: command; its data pointer is set
+ * @iov: pieces
+ * @niov: how many
+ *
+ * Return: 0, or -1 with errno.
+ */
+int vfn_nvme_mapv_sgl(struct nvme_ctrl *ctrl, struct nvme_sgld *seglist, iova_t seglist_iova,
+		      int npages, union nvme_cmd *cmd, struct iovec *iov, int niov);
+
+/**
+ * vfn_nvme_mapv_iova_sgl - nvme_mapv_iova_sgl() with more than one page
+ * @ctrl: controller
+ * @seglist: memory for the segments
+ * @seglist_iova: I/O virtual address of it
+ * @npages: controller pages of it
+ * @cmd: command; its data pointer is set
+ * @iov: pieces
+ * @niov: how many
+ *
+ * Return: 0, or -1 with errno.
+ */
+int vfn_nvme_mapv_iova_sgl(struct nvme_ctrl *ctrl, struct nvme_sgld *seglist, iova_t seglist_iova,
+			   int npages, union nvme_cmd *cmd, struct iova_vec *iov, int niov);
 
 /*
  * Virtualization (section 8.26): a primary controller (the physical function) has

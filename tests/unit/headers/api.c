@@ -443,6 +443,9 @@ NAME(nvme_mapv_iova_prp, int(ctrl *, leint64_t *, int, cmd *, struct iova_vec *,
 NAME(nvme_mapv_sgl, int(ctrl *, struct nvme_sgld *, iova_t, cmd *, struct iovec *, int));
 NAME(nvme_mapv_iova_sgl, int(ctrl *, struct nvme_sgld *, iova_t, cmd *, struct iova_vec *, int));
 
+NAME(vfn_nvme_mapv_sgl, int(ctrl *, struct nvme_sgld *, iova_t, int, cmd *, struct iovec *, int));
+NAME(vfn_nvme_mapv_iova_sgl,
+     int(ctrl *, struct nvme_sgld *, iova_t, int, cmd *, struct iova_vec *, int));
 NAME(nvme_vm_assign_max_flexible, int(ctrl *, uint16_t));
 NAME(nvme_vm_set_online, int(ctrl *, uint16_t));
 NAME(nvme_vm_set_offline, int(ctrl *, uint16_t));

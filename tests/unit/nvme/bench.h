@@ -24,7 +24,7 @@ static inline void bench_new(struct bench *b, int mps)
 	b->ctrl.config.mps = mps;
 	b->rq.page.vaddr = aligned_alloc(page, page);
 	b->rq.page.iova = LIST_IOVA;
-	b->lists = (struct lists){ b->rq.page.vaddr, LIST_IOVA, page, page };
+	b->lists = (struct lists){ b->rq.page.vaddr, LIST_IOVA, page, page, NULL };
 	/* what an earlier command left must not shine through */
 	memset(b->rq.page.vaddr, 0xa5, page);
 }

@@ -40,15 +40,31 @@ static inline void assert_same_ranges(const struct ranges *a, const struct range
 				 (unsigned long long)b->r[i].len);
 }
 
-/* Where PRP lists or an SGL's segment may lie, and the size of the controller's pages. */
+/*
+ * Where PRP lists or an SGL's segments may lie, and the size of the controller's pages;
+ * with @ctx also in any other memory that is mapped.
+ */
 struct lists {
 	const void *vaddr;
 	uint64_t iova, len, page;
+	struct iommu_ctx *ctx;
 };
 
 static inline struct lists lists_of(struct nvme_rq *rq)
 {
-	return (struct lists){ rq->page.vaddr, rq->page.iova, PAGE, PAGE };
+	return (struct lists){ rq->page.vaddr, rq->page.iova, PAGE, PAGE, NULL };
+}
+
+static inline const uint8_t *list_memory(const struct lists *lists, uint64_t at, uint64_t len)
+{
+	void *vaddr;
+
+	if (at >= lists->iova && at + len <= lists->iova + lists->len)
+		return (const uint8_t *)lists->vaddr + (at - lists->iova);
+	if (!lists->ctx || iommu_translate_iova(lists->ctx, at, &vaddr) < (ssize_t)len)
+		fail_msg("no list at 0x%llx", (unsigned long long)at);
+
+	return vaddr;
 }
 
 /* What a command has whose data could not be described. */
@@ -73,9 +89,8 @@ static inline uint64_t list_entry(const struct lists *lists, uint64_t at)
 {
 	uint64_t entry;
 
-	if (at % 8 || at < lists->iova || at + 8 > lists->iova + lists->len)
-		fail_msg("no PRP list at 0x%llx", (unsigned long long)at);
-	memcpy(&entry, (const char *)lists->vaddr + (at - lists->iova), sizeof(entry));
+	assert_int_equal(at % 8, 0);
+	memcpy(&entry, list_memory(lists, at, sizeof(entry)), sizeof(entry));
 
 	return le64_to_cpu((leint64_t __force)entry);
 }
@@ -143,30 +158,36 @@ static inline uint8_t decode_sgld(const uint8_t *raw, struct range *range)
 	return raw[15];
 }
 
-/* How many descriptors the segment has, 0 if there is none (section 4.1.2). */
+/* How many data descriptors the segments have, 0 if there are none (section 4.1.2). */
 static inline size_t decode_sgl(const union nvme_cmd *cmd, const struct lists *lists,
 				struct ranges *out)
 {
-	struct range list, data;
-	uint8_t type = decode_sgld((const uint8_t *)&cmd->dptr, &list);
-	size_t offset = list.start - lists->iova, n = list.len / 16;
+	struct range at;
+	uint8_t type = decode_sgld((const uint8_t *)&cmd->dptr, &at);
+	size_t n = 0;
 
 	out->n = 0;
 	assert_int_equal(cmd->flags >> 6, 1);
-	if (!type) {
-		add_range(out, list.start, list.len);
-		return 0;
-	}
+	if (!type)
+		add_range(out, at.start, at.len);
 
-	/* the last segment, all of it where there is memory for it */
-	assert_int_equal(type, 0x30);
-	assert_int_equal(list.start % 8, 0);
-	assert_int_equal(list.len % 16, 0);
-	assert_in_range(list.start, lists->iova, lists->iova + lists->len - list.len);
-	for (size_t i = 0; i < n; i++) {
-		type = decode_sgld((const uint8_t *)lists->vaddr + offset + 16 * i, &data);
-		assert_int_equal(type, 0);
-		add_range(out, data.start, data.len);
+	while (type) {
+		const struct range segment = at;
+		const uint8_t *memory = list_memory(lists, segment.start, segment.len);
+		const bool last = type == 0x30;
+
+		assert_true(last || type == 0x20);
+		assert_int_equal(segment.start % 8, 0);
+		assert_int_equal(segment.len % 16, 0);
+		for (uint64_t i = 0; i < segment.len; i += 16) {
+			type = decode_sgld(memory + i, &at);
+			/* the last descriptor of all segments but the last, and no other, leads on */
+			assert_int_equal(!type, last || i + 16 < segment.len);
+			if (!type) {
+				add_range(out, at.start, at.len);
+				n++;
+			}
+		}
 	}
 
 	return n;

@@ -140,6 +140,7 @@ static void sync_on_a_queue_in_other_memory_unmaps_its_buffer(void **state)
 	assert_int_equal(nvme_configure_adminq_mem(&m.ctrl, 0, &cq_hand, &sq_hand), 0);
 	assert_int_equal(nvme_enable(&m.ctrl), 0);
 
+	warm_up(m.ctrl.adminq.sq);
 	before = emu_usage();
 	assert_int_equal(nvme_admin(&m.ctrl, &cmd, buf, PAGE, NULL), 0);
 	assert_true(buf[0] || buf[1]);

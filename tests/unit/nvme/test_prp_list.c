@@ -230,7 +230,8 @@ static void chained_lists_hold_what_they_say(void **state)
 		struct machine m;
 
 		start_pair(&m, NULL, 8);
-		lists = (struct lists){ m.buf.vaddr, m.buf.iova, (uint64_t)npages * PAGE, PAGE };
+		lists = (struct lists){ m.buf.vaddr, m.buf.iova, (uint64_t)npages * PAGE, PAGE,
+					NULL };
 		for (size_t i = 0; i < sizeof(try) / sizeof(*try); i++) {
 			want = (struct range){ 0x4000000, try[i] * PAGE };
 			cmd = spoilt();
@@ -273,7 +274,7 @@ static void chained_lists_of_random_vectors_decode_to_themselves(void **state)
 
 	print_message("# seed 0x%x\n", SEED);
 	start_pair(&m, NULL, 8);
-	lists = (struct lists){ m.buf.vaddr, m.buf.iova, NPAGES * PAGE, PAGE };
+	lists = (struct lists){ m.buf.vaddr, m.buf.iova, NPAGES * PAGE, PAGE, NULL };
 	for (int i = 0; i < 1500; i++) {
 		int n = (int)(next_random(&seed) % MAX) + 1;
 		struct iova_vec iov[MAX];

@@ -84,25 +84,6 @@ static void release_forgets_the_context(void **state)
 	stop(&m);
 }
 
-static void requests_have_a_page_each(void **state)
-{
-	struct machine m;
-
-	start_pair(&m, NULL, 8);
-	for (int i = 0; i < 7; i++) {
-		struct nvme_rq *rq = &m.sq->rqs[i];
-		void *vaddr;
-
-		assert_int_equal(rq->page.iova % PAGE, 0);
-		assert_true(iommu_translate_iova(__iommu_ctx(&m.ctrl), rq->page.iova, &vaddr) >=
-			    (ssize_t)PAGE);
-		assert_ptr_equal(vaddr, rq->page.vaddr);
-		if (i)
-			assert_ptr_not_equal(rq->page.vaddr, rq[-1].page.vaddr);
-	}
-	stop(&m);
-}
-
 /* W21, Q3 */
 static void completion_with_an_identifier_out_of_range_has_no_request(void **state)
 {
@@ -263,7 +244,6 @@ int main(void)
 		test(acquire_gives_the_one_released_last),
 		test(release_of_a_free_request_does_nothing),
 		test(release_forgets_the_context),
-		test(requests_have_a_page_each),
 		test(completion_with_an_identifier_out_of_range_has_no_request),
 		test(completion_of_an_unknown_queue_has_no_request),
 		test(mark_of_events_is_known_on_the_admin_queue_only),

@@ -516,27 +516,6 @@ static void choice_is_by_controller_and_queue(void **state)
 	}
 }
 
-/* A page holds 512 PRP entries, but 256 descriptors. */
-static void more_pages_than_descriptors_are_left_to_prps(void **state)
-{
-	static struct iovec iov[257];
-	char *mem = new_pages(2 * 257 * PAGE);
-	struct machine m;
-
-	start_pair(&m, &with_sgls, 8);
-	map_at(&m, mem, 2 * 257 * PAGE, 0x40000000);
-	for (size_t i = 0; i < 257; i++)
-		iov[i] = (struct iovec){ mem + 2 * i * PAGE, PAGE };
-	expect(&m, m.sq, iov, 256, BY_SGL);
-	expect(&m, m.sq, iov, 257, BY_PRPS);
-	iov[100].iov_len = 512;
-	expect(&m, m.sq, iov, 256, BY_SGL);
-	expect(&m, m.sq, iov, 257, NO_WAY);
-	unmap(&m, mem);
-	free(mem);
-	stop(&m);
-}
-
 /* The controller would object to an SGL. */
 static void admin_command_has_prps(void **state)
 {
@@ -593,7 +572,6 @@ int main(void)
 		test(random_vectors_of_bytes_arrive),
 		test(random_vectors_of_dwords_arrive),
 		test(choice_is_by_controller_and_queue),
-		test(more_pages_than_descriptors_are_left_to_prps),
 		test(admin_command_has_prps),
 		test(command_without_data_pointer_is_harmless),
 	};

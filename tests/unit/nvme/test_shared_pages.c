@@ -51,6 +51,7 @@ static void two_threads_whose_buffers_share_a_page_read_their_data(void **state)
 	assert_int_equal(nvme_init(&m.ctrl, EMU_BDF, NULL), 0);
 	for (int i = 0; i < THREADS; i++) {
 		assert_int_equal(nvme_create_ioqpair(&m.ctrl, i + 1, 8, -1, 0), 0);
+		warm_up(&m.ctrl.sq[i + 1]);
 		memset(disk + 64UL * (i + 1) * 512, 0x11 * (i + 1), 5UL * 512);
 		readers[i] = (struct reader){
 			.ctrl = &m.ctrl,

@@ -76,6 +76,39 @@ static void requests_taken_by_four_threads_are_never_shared(void **state)
 	stop(&m);
 }
 
+/* W8, W32: as more of them are in use at a time than ever before */
+static void *take_many(void *arg)
+{
+	struct taker *t = arg;
+
+	for (struct nvme_rq *rq; (rq = nvme_rq_acquire_atomic(t->sq)); t->taken++) {
+		check(t, !__atomic_exchange_n(&t->owned[rq->cid], 1, __ATOMIC_RELAXED));
+		memset(rq->page.vaddr, rq->cid, PAGE);
+		check(t, rq->page.iova && !(rq->page.iova % PAGE));
+	}
+
+	return NULL;
+}
+
+static void requests_that_get_their_pages_are_never_shared(void **state)
+{
+	struct taker takers[4];
+	static int owned[299];
+	struct machine m;
+	uint32_t taken = 0;
+
+	start_pair(&m, NULL, 300);
+	for (int i = 0; i < 4; i++)
+		takers[i] = (struct taker){ .sq = m.sq, .owned = owned };
+	run(4, take_many, takers, sizeof(*takers));
+	for (int i = 0; i < 4; i++) {
+		assert_int_equal(takers[i].errors, 0);
+		taken += takers[i].taken;
+	}
+	assert_int_equal(taken, 299);
+	stop(&m);
+}
+
 /* ---- a queue for each thread ---- */
 
 #define BLOCKS 512U
@@ -343,6 +376,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		test(requests_taken_by_four_threads_are_never_shared),
+		test(requests_that_get_their_pages_are_never_shared),
 		test(two_threads_with_a_queue_each_keep_their_data),
 		test(four_threads_with_shadow_doorbells_keep_their_data),
 		test(one_thread_submits_and_another_polls),

@@ -1,0 +1,554 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The memory of requests, mapped as it comes into use: a page each, and more for long lists. */
+#include "decode.h"
+
+#define SEED 0x20261122
+
+/* ---- a page for each request ---- */
+
+static struct emu_usage usage_since(const struct emu_usage *before)
+{
+	struct emu_usage now = emu_usage();
+
+	now.dma_bytes -= before->dma_bytes;
+	now.dma_maps -= before->dma_maps;
+
+	return now;
+}
+
+/* A queue without requests in use, and what the process holds before. */
+static void start_queue(struct machine *m, int qsize, struct emu_usage *before)
+{
+	start(m, &(struct emu_nvme_opts){ .mqes = 65536, .sgls = 1, .no_mdts = true });
+	*before = emu_usage();
+	assert_int_equal(nvme_create_ioqpair(&m->ctrl, 1, qsize, -1, 0), 0);
+	m->sq = &m->ctrl.sq[1];
+	m->cq = &m->ctrl.cq[1];
+}
+
+static void assert_page(struct machine *m, const struct nvme_rq *rq)
+{
+	void *vaddr;
+
+	assert_int_equal(rq->page.iova % PAGE, 0);
+	assert_true(iommu_translate_iova(__iommu_ctx(&m->ctrl), rq->page.iova, &vaddr) >=
+		    (ssize_t)PAGE);
+	assert_ptr_equal(vaddr, rq->page.vaddr);
+	memset(rq->page.vaddr, rq->cid, PAGE);
+}
+
+/* W32: not 4 MiB */
+static void queue_of_1024_entries_pins_what_is_used(void **state)
+{
+	const size_t queues = 1024 * 64 + 1024 * 16;
+	struct emu_usage before;
+	struct nvme_rq *rq;
+	struct machine m;
+
+	start_queue(&m, 1024, &before);
+	assert_int_equal(usage_since(&before).dma_bytes, queues);
+	for (int i = 0; i < 5000; i++) {
+		rq = nvme_rq_acquire(m.sq);
+		assert_int_equal(rq->cid, 0);
+		nvme_rq_release(rq);
+	}
+	assert_true(usage_since(&before).dma_bytes <= queues + 16 * PAGE);
+	for (int i = 0; i < 64; i++)
+		assert_page(&m, nvme_rq_acquire(m.sq));
+	assert_int_equal(usage_since(&before).dma_bytes, queues + 64 * PAGE);
+	for (int i = 64; i < 1023; i++)
+		assert_page(&m, i % 2 ? nvme_rq_acquire(m.sq) : nvme_rq_acquire_atomic(m.sq));
+	assert_null_with(nvme_rq_acquire(m.sq), EBUSY);
+	assert_null_with(nvme_rq_acquire_atomic(m.sq), EBUSY);
+	assert_int_equal(usage_since(&before).dma_bytes, queues + 1023 * PAGE);
+	for (int i = 0; i < 1023; i++)
+		for (size_t k = 0; k < PAGE; k += 512)
+			assert_int_equal(((uint8_t *)m.sq->rqs[i].page.vaddr)[k], i & 0xff);
+	assert_int_equal(nvme_delete_ioqpair(&m.ctrl, 1), 0);
+	emu_assert_usage(&before);
+	nvme_close(&m.ctrl);
+}
+
+/* W32, Q2 */
+static void queue_of_65536_entries_works(void **state)
+{
+	struct emu_usage before;
+	struct machine m;
+
+	start_queue(&m, 65536, &before);
+	for (int i = 0; i < 65535; i++) {
+		struct nvme_rq *rq = nvme_rq_acquire(m.sq);
+
+		assert_int_equal(rq->cid, i);
+		if (i % 251 == 0)
+			assert_page(&m, rq);
+	}
+	assert_null_with(nvme_rq_acquire(m.sq), EBUSY);
+	assert_page(&m, &m.sq->rqs[65534]);
+	/* mappings are few: their number has a limit */
+	assert_true(usage_since(&before).dma_maps < 20);
+	assert_int_equal(usage_since(&before).dma_bytes, 65536 * 80 + 65535 * PAGE);
+	for (int i = 0; i < 65535; i++)
+		nvme_rq_release(&m.sq->rqs[i]);
+	assert_int_equal(free_requests(m.sq), 65535);
+	assert_int_equal(nvme_delete_ioqpair(&m.ctrl, 1), 0);
+	emu_assert_usage(&before);
+	nvme_close(&m.ctrl);
+}
+
+static void queue_of_each_size_has_its_requests(void **state)
+{
+	struct emu_usage before;
+	struct machine m;
+
+	start_queue(&m, 2, &before);
+	for (int qsize = 2; qsize < 140; qsize += qsize < 40 ? 1 : 23) {
+		assert_int_equal(nvme_delete_ioqpair(&m.ctrl, 1), 0);
+		emu_assert_usage(&before);
+		assert_int_equal(nvme_create_ioqpair(&m.ctrl, 1, qsize, -1, 0), 0);
+		for (int i = 0; i < qsize - 1; i++) {
+			struct nvme_rq *rq = nvme_rq_acquire(m.sq);
+
+			assert_ptr_equal(rq, &m.sq->rqs[i]);
+			assert_ptr_equal(rq->sq, m.sq);
+			assert_page(&m, rq);
+		}
+		assert_null_with(nvme_rq_acquire(m.sq), EBUSY);
+	}
+	nvme_close(&m.ctrl);
+}
+
+static void request_that_was_never_taken_has_no_completion(void **state)
+{
+	struct nvme_cqe cqe = { .cid = 900 };
+	struct emu_usage before;
+	struct machine m;
+
+	start_queue(&m, 1024, &before);
+	cqe.sqid = cpu_to_le16(1);
+	assert_null_with(nvme_rq_from_cqe(&m.ctrl, &cqe), ECANCELED);
+	nvme_rq_release(&m.sq->rqs[900]);
+	assert_int_equal(free_requests(m.sq), 1023);
+	nvme_close(&m.ctrl);
+}
+
+/* W32: nothing is lost where there is no memory now */
+static void acquire_without_memory_fails_and_the_next_works(void **state)
+{
+	struct emu_usage before;
+	struct machine m;
+	int failures = 0;
+
+	start_queue(&m, 1024, &before);
+	for (int i = 0; i < 1023; i++) {
+		struct nvme_rq *rq;
+
+		emu_fail_at(EMU_INIT, 1, ENOMEM);
+		errno = 0;
+		rq = i % 2 ? nvme_rq_acquire(m.sq) : nvme_rq_acquire_atomic(m.sq);
+		if (emu_fail_fired()) {
+			assert_null(rq);
+			assert_int_equal(errno, ENOMEM);
+			assert_int_equal(free_requests(m.sq), 1023 - i);
+			failures++;
+			rq = nvme_rq_acquire(m.sq);
+		}
+		emu_fail_at(0, 0, 0);
+		assert_page(&m, rq);
+		assert_int_equal(rq->cid, i);
+	}
+	assert_in_range(failures, 2, 20);
+	assert_null_with(nvme_rq_acquire(m.sq), EBUSY);
+	nvme_close(&m.ctrl);
+}
+
+/* V11, V12 */
+static int take_all(void *arg)
+{
+	struct nvme_sq *sq = arg;
+	struct nvme_rq *rq;
+	int n = 0;
+
+	for (; (rq = nvme_rq_acquire(sq)); n++)
+		rq->opaque = sq;
+
+	return errno == EBUSY ? 0 : -1;
+}
+
+static void each_call_failing_while_requests_are_taken_loses_nothing(void **state)
+{
+	struct emu_usage before;
+	struct machine m;
+	bool fired = true;
+
+	start(&m, NULL);
+	before = emu_usage();
+	for (unsigned int n = 1; fired; n++) {
+		assert_int_equal(nvme_create_ioqpair(&m.ctrl, 1, 100, -1, 0), 0);
+		emu_fail_at(EMU_INIT, n, EIO);
+		if (take_all(&m.ctrl.sq[1]))
+			assert_in_range(errno == ENOMEM ? EIO : errno, EIO, EIO);
+		fired = emu_fail_fired();
+		emu_fail_at(0, 0, 0);
+		assert_int_equal(take_all(&m.ctrl.sq[1]), 0);
+		for (int i = 0; i < 99; i++)
+			assert_ptr_equal(m.ctrl.sq[1].rqs[i].opaque, &m.ctrl.sq[1]);
+		assert_int_equal(nvme_delete_ioqpair(&m.ctrl, 1), 0);
+		emu_assert_usage(&before);
+	}
+	nvme_close(&m.ctrl);
+}
+
+static void sync_without_memory_for_a_request_says_so(void **state)
+{
+	union nvme_cmd cmd = flush_cmd();
+	struct emu_usage before;
+	struct machine m;
+
+	start_queue(&m, 8, &before);
+	emu_fail_at(EMU_DMA_MAP, 1, ENOMEM);
+	assert_fails_with(nvme_sync(&m.ctrl, m.sq, &cmd, NULL, 0, NULL), ENOMEM);
+	assert_int_equal(nvme_sync(&m.ctrl, m.sq, &cmd, NULL, 0, NULL), 0);
+	nvme_close(&m.ctrl);
+}
+
+/* ---- lists that take more than a page ---- */
+
+#define DISK_BLOCKS 20000
+
+/* Pieces of a page each with a gap between them, in I/O virtual memory, too. */
+struct pieces {
+	char *mem;
+	struct iovec *iov;
+	int n;
+};
+
+static void start_pieces(struct machine *m, struct pieces *p, int n)
+{
+	const struct emu_nvme_opts opts = {
+		.sgls = 1,
+		.no_mdts = true,
+		.ns = { { .blocks = DISK_BLOCKS, .lba_size = 512 } },
+		.nns = 1,
+	};
+	uint64_t seed = SEED;
+
+	start_pair(m, &opts, 8);
+	fill_random(emu_nvme_disk(m->nvme, 1, NULL), DISK_BLOCKS * 512, &seed);
+	p->n = n;
+	p->mem = new_pages(2 * (size_t)n * PAGE);
+	p->iov = calloc((size_t)n, sizeof(*p->iov));
+	map_at(m, p->mem, 2 * (size_t)n * PAGE, 0x40000000);
+	for (int i = 0; i < n; i++)
+		p->iov[i] = (struct iovec){ p->mem + 2 * (size_t)i * PAGE, PAGE };
+}
+
+static void stop_pieces(struct machine *m, struct pieces *p)
+{
+	if (m->ctrl.regs)
+		unmap(m, p->mem);
+	stop(m);
+	free(p->mem);
+	free(p->iov);
+}
+
+/* What decodes from the command is what the pieces say. */
+static void check(struct machine *m, const union nvme_cmd *cmd, struct nvme_rq *rq,
+		  const struct pieces *p, int n)
+{
+	struct ranges want = {}, got = {};
+	struct lists lists = lists_of(rq);
+	uint64_t len = 0;
+
+	lists.ctx = __iommu_ctx(&m->ctrl);
+	for (int i = 0; i < n; i++) {
+		uint64_t iova = 0x40000000 + (uint64_t)((char *)p->iov[i].iov_base - p->mem);
+
+		add_range(&want, iova, p->iov[i].iov_len);
+		len += p->iov[i].iov_len;
+	}
+	if (cmd->flags >> 6)
+		assert_int_equal(decode_sgl(cmd, &lists, &got), n > 1 ? n : 0);
+	else
+		decode_prps(cmd, len, &lists, &got);
+	assert_same_ranges(&got, &want);
+	free(want.r);
+	free(got.r);
+}
+
+typedef int map_fn(struct nvme_ctrl *ctrl, struct nvme_rq *rq, union nvme_cmd *cmd,
+		   struct iovec *iov, int niov);
+
+/* Read by the first @n pieces; what lies between them stays. */
+static void read_by(struct machine *m, map_fn *map, struct nvme_rq *rq, struct pieces *p, int n)
+{
+	const char *disk = emu_nvme_disk(m->nvme, 1, NULL);
+	union nvme_cmd cmd;
+	size_t len = 0;
+
+	for (int i = 0; i < n; i++)
+		len += p->iov[i].iov_len;
+	cmd = rw_cmd(OP_READ, 3, (unsigned int)(len / 512));
+	memset(p->mem, 0x5a, 2 * (size_t)p->n * PAGE);
+	assert_int_equal(map(&m->ctrl, rq, &cmd, p->iov, n), 0);
+	check(m, &cmd, rq, p, n);
+	nvme_rq_exec(rq, &cmd);
+	assert_int_equal(nvme_rq_spin(rq, NULL), 0);
+	disk += 3UL * 512;
+	for (int i = 0; i < n; i++) {
+		assert_memory_equal(p->iov[i].iov_base, disk, p->iov[i].iov_len);
+		assert_int_equal(((char *)p->iov[i].iov_base)[p->iov[i].iov_len], 0x5a);
+		disk += p->iov[i].iov_len;
+	}
+}
+
+/* P5, P8: around each size at which another page is needed */
+static void lists_of_each_length_are_followed(map_fn *map, int per_page)
+{
+	const int counts[] = {
+		1,
+		2,
+		per_page,
+		per_page + 1,
+		per_page + 2,
+		2 * per_page - 1,
+		2 * per_page,
+		2 * per_page + 1,
+		4 * per_page - 3,
+		4 * per_page - 2,
+	};
+	struct nvme_rq *rq, *fresh;
+	struct pieces p;
+	struct machine m;
+
+	start_pieces(&m, &p, 4 * per_page);
+	rq = nvme_rq_acquire(m.sq);
+	for (size_t i = 0; i < UNIT_ARRAY_SIZE(counts); i++)
+		read_by(&m, map, rq, &p, counts[i]);
+	for (size_t i = UNIT_ARRAY_SIZE(counts); i--;) {
+		/* one that has more pages than it needs, and one that has none yet */
+		read_by(&m, map, rq, &p, counts[i]);
+		fresh = nvme_rq_acquire(m.sq);
+		if (fresh && i > 5) {
+			read_by(&m, map, fresh, &p, counts[i]);
+			continue;
+		}
+		break;
+	}
+	stop_pieces(&m, &p);
+}
+
+static void prp_lists_are_chained(void **state)
+{
+	lists_of_each_length_are_followed(nvme_rq_mapv_prp, 512);
+}
+
+/* W4: PSDT says SGL in each case, which decode_sgl() insists on */
+static void sgl_segments_are_chained(void **state)
+{
+	lists_of_each_length_are_followed(nvme_rq_mapv_sgl, 256);
+}
+
+/* Of more than a page holds, and of pieces that PRPs could not express. */
+static void more_pieces_than_a_page_holds_go_by_sgl(void **state)
+{
+	struct nvme_rq *rq;
+	struct pieces p;
+	struct machine m;
+
+	start_pieces(&m, &p, 1000);
+	rq = nvme_rq_acquire(m.sq);
+	for (int i = 0; i < p.n; i++) {
+		p.iov[i].iov_base = (char *)p.iov[i].iov_base + i % 7;
+		p.iov[i].iov_len = i % 5 ? 500 : 548 - 36;
+	}
+	p.iov[999].iov_len += 512 - (200UL * 512 + 800UL * 500) % 512;
+	for (int i = 0; i < 3; i++)
+		read_by(&m, nvme_rq_mapv, rq, &p, 1000);
+	stop_pieces(&m, &p);
+}
+
+static void pages_are_kept_for_the_next_command(void **state)
+{
+	struct emu_usage before;
+	struct nvme_rq *rq;
+	struct pieces p;
+	struct machine m;
+
+	start_pieces(&m, &p, 1500);
+	rq = nvme_rq_acquire(m.sq);
+	read_by(&m, nvme_rq_mapv_prp, rq, &p, 1500);
+	nvme_rq_release(rq);
+	before = emu_usage();
+	emu_calls_clear();
+	rq = nvme_rq_acquire(m.sq);
+	for (int n = 1; n <= 1500; n += 499) {
+		read_by(&m, nvme_rq_mapv_prp, rq, &p, n);
+		read_by(&m, nvme_rq_mapv_sgl, rq, &p, n < 1000 ? n : 1000);
+	}
+	emu_assert_usage(&before);
+	assert_null(strstr(emu_calls(), "MAP_DMA"));
+	stop_pieces(&m, &p);
+}
+
+/* W3, W32: what takes more than any command may have is refused and leaves nothing */
+static void more_pages_than_there_may_be_are_refused(void **state)
+{
+	static const size_t lens[] = { 1UL << 30, 1UL << 32, (1UL << 32) + PAGE, 1UL << 62 };
+	struct emu_usage before;
+	struct nvme_rq *rq;
+	union nvme_cmd cmd;
+	struct machine m;
+
+	start_pair(&m, NULL, 8);
+	before = emu_usage();
+	rq = nvme_rq_acquire(m.sq);
+	for (size_t i = 0; i < UNIT_ARRAY_SIZE(lens); i++) {
+		cmd = spoilt();
+		assert_fails_with(nvme_rq_map_prp(&m.ctrl, rq, &cmd, 0x10000, lens[i]), EINVAL);
+		assert_error_has("256 pages");
+		assert_harmless(&cmd);
+		emu_assert_usage(&before);
+	}
+	/* 500 MiB are fine */
+	assert_int_equal(nvme_rq_map_prp(&m.ctrl, rq, &cmd, 0x10000, 500 * MIB), 0);
+	assert_true(emu_usage().dma_bytes - before.dma_bytes == 255 * PAGE);
+	stop(&m);
+}
+
+/* V11, V12 */
+static void list_without_memory_is_refused(void **state)
+{
+	map_fn *const maps[] = { nvme_rq_mapv_prp, nvme_rq_mapv_sgl, nvme_rq_mapv };
+	struct emu_usage before;
+	struct nvme_rq *rq;
+	struct pieces p;
+	struct machine m;
+
+	start_pieces(&m, &p, 600);
+	rq = nvme_rq_acquire(m.sq);
+	before = emu_usage();
+	for (size_t i = 0; i < UNIT_ARRAY_SIZE(maps); i++) {
+		for (unsigned int n = 1; n <= 3; n++) {
+			union nvme_cmd cmd = spoilt();
+
+			emu_fail_at(EMU_INIT, n, ENOMEM);
+			assert_fails_with(maps[i](&m.ctrl, rq, &cmd, p.iov, 600), ENOMEM);
+			assert_true(emu_fail_fired());
+			assert_harmless(&cmd);
+			emu_assert_usage(&before);
+		}
+	}
+	emu_fail_at(0, 0, 0);
+	read_by(&m, nvme_rq_mapv, rq, &p, 600);
+	stop_pieces(&m, &p);
+}
+
+static void admin_command_of_megabytes_is_described(void **state)
+{
+	const size_t len = 8 * MIB;
+	struct machine m;
+	struct nvme_rq *rq;
+	union nvme_cmd cmd = spoilt();
+	struct ranges got = {};
+	struct lists lists;
+
+	start(&m, NULL);
+	rq = nvme_rq_acquire(m.ctrl.adminq.sq);
+	assert_int_equal(nvme_rq_map_prp(&m.ctrl, rq, &cmd, 0x10004, len), 0);
+	lists = lists_of(rq);
+	lists.ctx = __iommu_ctx(&m.ctrl);
+	decode_prps(&cmd, len, &lists, &got);
+	assert_int_equal(got.n, 1);
+	assert_int_equal(got.r[0].start, 0x10004);
+	assert_int_equal(got.r[0].len, len);
+	free(got.r);
+	nvme_rq_release(rq);
+	nvme_close(&m.ctrl);
+}
+
+/* ---- segments in memory of the caller's ---- */
+
+static void segments_of_the_callers_are_chained(void **state)
+{
+	struct nvme_rq *rq;
+	struct pieces p;
+	struct machine m;
+
+	start_pieces(&m, &p, 1100);
+	rq = nvme_rq_acquire(m.sq);
+	for (int npages = 1; npages <= 4; npages++) {
+		const int most = (npages - 1) * 255 + 256;
+		union nvme_cmd cmd = spoilt();
+		struct ranges got = {};
+		struct lists lists = { .page = PAGE };
+
+		/* memory of just that size */
+		lists.vaddr = m.buf.vaddr;
+		lists.iova = m.buf.iova;
+		lists.len = (uint64_t)npages * PAGE;
+		for (int n = most - 2; n <= most; n++) {
+			memset(m.buf.vaddr, 0xa5, BUF_LEN);
+			assert_int_equal(vfn_nvme_mapv_sgl(&m.ctrl, m.buf.vaddr, m.buf.iova, npages,
+							   &cmd, p.iov, n),
+					 0);
+			assert_int_equal(decode_sgl(&cmd, &lists, &got), n);
+			check(&m, &cmd, rq, &p, n);
+			assert_int_equal(((uint8_t *)m.buf.vaddr)[lists.len], 0xa5);
+		}
+		assert_fails_with(vfn_nvme_mapv_sgl(&m.ctrl, m.buf.vaddr, m.buf.iova, npages, &cmd,
+						    p.iov, most + 1),
+				  EINVAL);
+		assert_harmless(&cmd);
+		free(got.r);
+	}
+	stop_pieces(&m, &p);
+}
+
+static void segments_of_the_callers_that_are_no_good_are_refused(void **state)
+{
+	struct iova_vec iov[2] = { { .iova = 0x10000, .len = 8 }, { .iova = 0x20000, .len = 8 } };
+	union nvme_cmd cmd;
+	struct machine m;
+
+	start_pair(&m, NULL, 8);
+	for (int npages = -1; npages <= 1; npages++) {
+		cmd = spoilt();
+		assert_fails_with(vfn_nvme_mapv_iova_sgl(&m.ctrl, npages < 1 ? m.buf.vaddr : NULL,
+							 m.buf.iova, npages, &cmd, iov, 2),
+				  EINVAL);
+		assert_harmless(&cmd);
+	}
+	cmd = spoilt();
+	assert_fails_with(vfn_nvme_mapv_iova_sgl(&m.ctrl, m.buf.vaddr, m.buf.iova + 4, 2, &cmd, iov,
+						 2),
+			  EINVAL);
+	assert_harmless(&cmd);
+	assert_int_equal(vfn_nvme_mapv_iova_sgl(&m.ctrl, m.buf.vaddr, m.buf.iova, 2, &cmd, iov, 2),
+			 0);
+	stop(&m);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		test(queue_of_1024_entries_pins_what_is_used),
+		test(queue_of_65536_entries_works),
+		test(queue_of_each_size_has_its_requests),
+		test(request_that_was_never_taken_has_no_completion),
+		test(acquire_without_memory_fails_and_the_next_works),
+		test(each_call_failing_while_requests_are_taken_loses_nothing),
+		test(sync_without_memory_for_a_request_says_so),
+		test(prp_lists_are_chained),
+		test(sgl_segments_are_chained),
+		test(more_pieces_than_a_page_holds_go_by_sgl),
+		test(pages_are_kept_for_the_next_command),
+		test(more_pages_than_there_may_be_are_refused),
+		test(list_without_memory_is_refused),
+		test(admin_command_of_megabytes_is_described),
+		test(segments_of_the_callers_are_chained),
+		test(segments_of_the_callers_that_are_no_good_are_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
