@@ -3,16 +3,25 @@
 #include "iommu/context.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include <vfn/pci/util.h>
+#include <vfn/support/log.h>
 #include <vfn/support/mutex.h>
 
 #include "os/os.h"
+#include "pci/sysfs.h"
 #include "support/error.h"
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+#define FORCE_ENV "VFN_IOMMU_FORCE_VFIO"
+#define FORCED_REASON "type1: " FORCE_ENV " is set"
+#define IOMMUFD_REASON "iommufd: %s has a character device of VFIO and /dev/iommu opens"
+
+pthread_mutex_t iommu_devices_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct iommu_ctx *contexts;
+static struct iommu_device *devices;
 
 static void destroy(struct iommu_ctx *ctx)
 {
@@ -38,8 +47,7 @@ static struct iommu_ctx *create(const char *name)
 	if (!ctx)
 		return NULL;
 
-	ctx->ops = &iommu_type1_ops;
-	ctx->container = -1;
+	ctx->fd = -1;
 	(void)pthread_mutex_init(&ctx->lock, NULL);
 
 	ctx->name = vfn_zalloc(len);
@@ -76,7 +84,7 @@ struct iommu_ctx *iommu_get_context(const char *name)
 		return NULL;
 	}
 
-	__autolock(&lock);
+	__autolock(&iommu_devices_lock);
 
 	ctx = find(name);
 
@@ -85,7 +93,7 @@ struct iommu_ctx *iommu_get_context(const char *name)
 
 void vfn_iommu_put_context(struct iommu_ctx *ctx)
 {
-	__autolock(&lock);
+	__autolock(&iommu_devices_lock);
 
 	if (ctx && !ctx->devices)
 		destroy(ctx);
@@ -93,7 +101,7 @@ void vfn_iommu_put_context(struct iommu_ctx *ctx)
 
 bool iommu_ctx_is_iommufd(struct iommu_ctx *ctx)
 {
-	return ctx && ctx->ops->iommufd;
+	return ctx && ctx->ops && ctx->ops->iommufd;
 }
 
 int iommu_get_iova_ranges(struct iommu_ctx *ctx, struct iommu_iova_range **ranges)
@@ -112,24 +120,201 @@ int iommu_get_iova_ranges(struct iommu_ctx *ctx, struct iommu_iova_range **range
 	return ctx->nranges;
 }
 
-int iommu_attach_device(struct iommu_ctx **pctx, const char *bdf)
+/* The path of a device's group. */
+static char *get_group(const char *bdf)
 {
-	struct iommu_ctx *ctx = *pctx, *created = NULL;
+	char *path = pci_get_iommu_group(bdf);
+
+	if (!path && errno == ENODEV)
+		(void)vfn_fail(
+			ENODEV,
+			"%s has no IOMMU group: turn the IOMMU on in firmware and kernel (intel_iommu=on)",
+			bdf);
+
+	return path;
+}
+
+/* ---- the choice of a back-end ---- */
+
+const char *vfn_iommu_reason(struct iommu_ctx *ctx)
+{
+	return ctx && ctx->ops ? ctx->reason : "none: no device was opened yet";
+}
+
+static bool is_forced(void)
+{
+	const char *value = getenv(FORCE_ENV);
+
+	return value && *value && strcmp(value, "0");
+}
+
+int vfn_iommu_choose(const char *bdf, char *why, size_t len)
+{
+	char id[VFN_PCI_BDF_LEN];
+	__autostr group = NULL;
+
+	if (vfn_pci_find(bdf, id))
+		return -1;
+
+	if (!is_forced() && iommu_iommufd_is_there(id)) {
+		(void)snprintf(why, len, IOMMUFD_REASON, id);
+		return VFN_IOMMU_IOMMUFD;
+	}
+
+	if (is_forced())
+		(void)snprintf(why, len, FORCED_REASON);
+	else
+		(void)snprintf(why, len, "type1: %s", vfn_last_error());
+
+	group = get_group(id);
+	if (group && iommu_type1_is_there(id, group))
+		return VFN_IOMMU_TYPE1;
+
+	(void)snprintf(why, len, "none: %s", vfn_last_error());
+
+	return VFN_IOMMU_NONE;
+}
+
+static int attach_by(const struct iommu_ops *ops, struct iommu_ctx *ctx, struct iommu_device *dev)
+{
 	int fd;
 
-	__autolock(&lock);
+	ctx->ops = ops;
+	fd = ops->attach(ctx, dev);
+	if (fd < 0)
+		ctx->ops = NULL;
 
-	if (!ctx && iommu_type1_group_context(bdf, &ctx))
+	return fd;
+}
+
+/*
+ * iommufd if it can be used, else groups. A kernel may offer the one and have
+ * only the other work, with a VF token for example.
+ */
+static int attach_first(struct iommu_ctx *ctx, struct iommu_device *dev)
+{
+	char first[IOMMU_REASON_LEN];
+	bool there, named;
+	int fd, err;
+
+	if (is_forced()) {
+		(void)snprintf(ctx->reason, sizeof(ctx->reason), FORCED_REASON);
+		return attach_by(&iommu_type1_ops, ctx, dev);
+	}
+
+	there = iommu_iommufd_is_there(dev->bdf);
+	named = there || errno != ENOENT;
+	if (there) {
+		(void)snprintf(ctx->reason, sizeof(ctx->reason), IOMMUFD_REASON, dev->bdf);
+		fd = attach_by(&iommu_iommufd_ops, ctx, dev);
+		if (fd >= 0)
+			return fd;
+	}
+
+	err = errno;
+	(void)snprintf(first, sizeof(first), "%s", vfn_last_error());
+	(void)snprintf(ctx->reason, sizeof(ctx->reason), "type1: %.200s", first);
+
+	fd = attach_by(&iommu_type1_ops, ctx, dev);
+	if (fd >= 0 || !named)
+		return fd;
+
+	/* both have a story; what is missing altogether explains less than what failed */
+	if (errno == ENODEV)
+		return vfn_fail(err, "%s; and with its group: %s", first, vfn_last_error());
+	if (there && errno != err)
+		return vfn_fail(errno, "%s; and with iommufd: %s", vfn_last_error(), first);
+
+	return -1;
+}
+
+/* ---- devices ---- */
+
+static struct iommu_device *find_device(const char *bdf)
+{
+	struct iommu_device *dev = devices;
+
+	while (dev && strcmp(dev->bdf, bdf))
+		dev = dev->next;
+
+	return dev;
+}
+
+struct iommu_device *iommu_find_fd(struct iommu_ctx *ctx, int fd)
+{
+	struct iommu_device *dev = devices;
+
+	while (dev && (dev->ctx != ctx || dev->fd != fd))
+		dev = dev->next;
+
+	return dev;
+}
+
+static void free_device(struct iommu_device *dev)
+{
+	int saved = errno;
+
+	free(dev->group);
+	free(dev);
+	errno = saved;
+}
+
+static struct iommu_device *new_device(const char *bdf)
+{
+	struct iommu_device *dev;
+
+	if (find_device(bdf)) {
+		(void)vfn_fail(EBUSY, "%s is open in this process already: close it first", bdf);
+		return NULL;
+	}
+
+	dev = vfn_zalloc(sizeof(*dev));
+	if (!dev)
+		return NULL;
+
+	(void)snprintf(dev->bdf, sizeof(dev->bdf), "%s", bdf);
+	dev->group = get_group(bdf);
+	if (!dev->group) {
+		free_device(dev);
+		return NULL;
+	}
+
+	return dev;
+}
+
+/* The kernel wants all devices of a group in one address space. */
+static int join_group(struct iommu_ctx **ctx, const struct iommu_device *dev)
+{
+	struct iommu_device *other = devices;
+
+	while (other && strcmp(other->group, dev->group))
+		other = other->next;
+
+	if (other && *ctx && *ctx != other->ctx)
+		return vfn_fail(EBUSY, "%s: another device of %s uses the address space %s",
+				dev->bdf, dev->group, other->ctx->name);
+	if (other)
+		*ctx = other->ctx;
+
+	return 0;
+}
+
+static int attach(struct iommu_ctx **pctx, struct iommu_device *dev)
+{
+	struct iommu_ctx *ctx = *pctx, *created = NULL;
+
+	if (join_group(&ctx, dev))
 		return -1;
 	if (!ctx)
-		ctx = find(bdf);
+		ctx = find(dev->bdf);
 	if (!ctx)
-		ctx = created = create(bdf);
+		ctx = created = create(dev->bdf);
 	if (!ctx)
 		return -1;
 
-	fd = ctx->ops->attach(ctx, bdf);
-	if (fd < 0) {
+	dev->ctx = ctx;
+	dev->fd = ctx->ops ? ctx->ops->attach(ctx, dev) : attach_first(ctx, dev);
+	if (dev->fd < 0) {
 		int saved = errno;
 
 		if (created)
@@ -138,29 +323,61 @@ int iommu_attach_device(struct iommu_ctx **pctx, const char *bdf)
 		return -1;
 	}
 
+	dev->next = devices;
+	devices = dev;
 	ctx->devices++;
 	*pctx = ctx;
+
+	return dev->fd;
+}
+
+int iommu_attach_device(struct iommu_ctx **pctx, const char *bdf)
+{
+	struct iommu_device *dev;
+	int fd;
+
+	__autolock(&iommu_devices_lock);
+
+	dev = new_device(bdf);
+	if (!dev)
+		return -1;
+
+	fd = attach(pctx, dev);
+	if (fd < 0)
+		free_device(dev);
 
 	return fd;
 }
 
 void iommu_detach_device(struct iommu_ctx *ctx, const char *bdf, int fd)
 {
-	__autolock(&lock);
+	struct iommu_device *dev, **p = &devices;
+
+	__autolock(&iommu_devices_lock);
+
+	dev = find_device(bdf);
+	while (*p != dev)
+		p = &(*p)->next;
+	*p = dev->next;
 
 	if (ctx->devices == 1 && ctx->holders)
 		(void)iommu_unmap_all(ctx);
 
 	(void)os_close(fd);
-	ctx->ops->detach(ctx, bdf);
+	ctx->ops->detach(ctx, dev);
+	free_device(dev);
 
-	if (!--ctx->devices && !ctx->holders)
+	if (--ctx->devices)
+		return;
+
+	ctx->ops = NULL;
+	if (!ctx->holders)
 		destroy(ctx);
 }
 
 void iommu_hold(struct iommu_ctx *ctx)
 {
-	__autolock(&lock);
+	__autolock(&iommu_devices_lock);
 
 	if (ctx)
 		ctx->holders++;
@@ -168,7 +385,7 @@ void iommu_hold(struct iommu_ctx *ctx)
 
 void iommu_let_go(struct iommu_ctx *ctx)
 {
-	__autolock(&lock);
+	__autolock(&iommu_devices_lock);
 
 	if (ctx)
 		ctx->holders--;

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include <vfn/iommu.h>
+#include <vfn/pci/bdf.h>
 
 #include "iommu/tree.h"
 
@@ -27,23 +28,41 @@ enum iommu_page_bits {
 struct iommu_table;
 #define IOMMU_TABLE_BYTES (4096 * sizeof(uint64_t))
 
+/* An attached device. Guarded by iommu_devices_lock. */
+struct iommu_device {
+	struct iommu_device *next;
+	struct iommu_ctx *ctx;
+	char bdf[VFN_PCI_BDF_LEN];
+	/* its IOMMU group, as the path of the group's node */
+	char *group;
+	int fd;
+
+	/* iommufd: its number, and the page table it got with a fault queue, or 0 */
+	uint32_t id;
+	uint32_t hwpt;
+};
+
 /* What differs between the kernel's interfaces. Errors as documented in <vfn/iommu/dma.h>. */
 struct iommu_ops {
 	bool iommufd;
 	int (*map)(struct iommu_ctx *ctx, const struct iommu_extent *ext);
 	/* -1 with errno EIO where less than the extent was unmapped */
 	int (*unmap)(struct iommu_ctx *ctx, const struct iommu_extent *ext);
-	/* open the device at @bdf and attach it; returns its descriptor */
-	int (*attach)(struct iommu_ctx *ctx, const char *bdf);
-	/* after the device's descriptor was closed */
-	void (*detach)(struct iommu_ctx *ctx, const char *bdf);
+	/* open the device and attach it; returns its descriptor */
+	int (*attach)(struct iommu_ctx *ctx, struct iommu_device *dev);
+	/* after the device's descriptor was closed; ctx->devices still counts it */
+	void (*detach)(struct iommu_ctx *ctx, struct iommu_device *dev);
 };
 
+#define IOMMU_REASON_LEN 256
+
 struct iommu_ctx {
+	/* decided when the first device is attached; NULL without one */
 	const struct iommu_ops *ops;
+	char reason[IOMMU_REASON_LEN];
 	char *name;
 	struct iommu_ctx *next;
-	/* attached devices; guarded by the lock of the list of contexts, as are next and holders */
+	/* attached devices; guarded by iommu_devices_lock, as are next and holders */
 	unsigned int devices;
 	unsigned int holders;
 
@@ -55,9 +74,16 @@ struct iommu_ctx {
 	struct iommu_iova_range *ranges;
 	int nranges;
 
-	/* type1: the container, -1 until the first group is attached */
-	int container;
+	/* the container, or iommufd; -1 until the first device is attached */
+	int fd;
+	/* iommufd: the number of the address space */
+	uint32_t ioas;
 };
+
+/* context.c: guards what devices are attached where; taken before any address space's lock. */
+extern pthread_mutex_t iommu_devices_lock;
+/* The device with this descriptor, or NULL. */
+struct iommu_device *iommu_find_fd(struct iommu_ctx *ctx, int fd);
 
 /*
  * context.c: a device's way in and out of an address space. Attach and detach
@@ -134,10 +160,36 @@ size_t iommu_table_lookup(struct iommu_ctx *ctx, const void *vaddr, size_t len, 
 void iommu_table_free(struct iommu_ctx *ctx);
 
 /*
- * type1.c. A group of devices has one address space: group_context() stores it
- * where another device of the group is open.
+ * token.c: the VF token that opening the device takes, from the environment; empty
+ * without. -1 with errno EINVAL where it is malformed.
  */
-int iommu_type1_group_context(const char *bdf, struct iommu_ctx **ctx);
+struct iommu_token {
+	char text[37];
+	uint8_t uuid[16];
+};
+
+int iommu_get_token(const char *bdf, struct iommu_token *token);
+/* errno is what the kernel said; explains it as far as the token is concerned. */
+bool iommu_token_is_refused(const char *bdf, const struct iommu_token *token);
+
+/*
+ * explain.c: why it did not work, from errno; return -1 with the errno of our
+ * convention.
+ */
+int iommu_explain_open(const char *bdf, const char *path);
+int iommu_explain_group(const char *bdf, const char *group);
+int iommu_explain_map(const struct iommu_ctx *ctx, const struct iommu_extent *ext);
+int iommu_explain_unmap(const struct iommu_ctx *ctx, const struct iommu_extent *ext);
+/* Only @done bytes were unmapped. */
+int iommu_explain_part(const struct iommu_ctx *ctx, const struct iommu_extent *ext, uint64_t done);
+/* Whether kernel drivers have other devices of the group, so that VFIO does not get it. */
+bool iommu_group_is_taken(const char *bdf);
+
+/* A back-end each. is_there: whether an open could use it; if not, vfn_last_error() says why. */
+bool iommu_type1_is_there(const char *bdf, const char *group);
 extern const struct iommu_ops iommu_type1_ops;
+
+bool iommu_iommufd_is_there(const char *bdf);
+extern const struct iommu_ops iommu_iommufd_ops;
 
 #endif /* VFN_SRC_IOMMU_CONTEXT_H */

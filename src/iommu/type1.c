@@ -12,13 +12,13 @@
 
 #include <linux/vfio.h>
 
-#include <vfn/pci/device.h>
 #include <vfn/pci/util.h>
 #include <vfn/support/mutex.h>
 #include <vfn/trace.h>
 
 #include "iommu/context.h"
 #include "os/os.h"
+#include "pci/sysfs.h"
 #include "support/error.h"
 #include "support/probe.h"
 
@@ -27,21 +27,16 @@
 /* More than any kernel reports; it doubles as the limit for what we believe. */
 #define INFO_MAX 65536
 
-struct group_device {
-	struct group_device *next;
-	char bdf[VFN_PCI_BDF_LEN];
-};
-
 /* An open group. The kernel allows one open per system, so devices share it. */
 struct group {
 	struct group *next;
 	char *path;
 	int fd;
 	struct iommu_ctx *ctx;
-	struct group_device *devices;
+	unsigned int devices;
 };
 
-/* Guarded by the lock of attach and detach. */
+/* Guarded by iommu_devices_lock. */
 static struct group *groups;
 
 static struct group *find_group(const char *path)
@@ -73,84 +68,36 @@ static int explain_open_container(const char *bdf)
 	case ENXIO:
 		return vfn_fail(ENODEV, "%s: %s is missing: load the driver (modprobe vfio-pci)",
 				bdf, CONTAINER_PATH);
-	case EACCES:
-	case EPERM:
-		return vfn_fail(EACCES, "%s: no permission to open %s: be root or change its mode",
-				bdf, CONTAINER_PATH);
 	default:
-		return vfn_fail(err, "%s: cannot open %s: %s", bdf, CONTAINER_PATH, strerror(err));
+		return iommu_explain_open(bdf, CONTAINER_PATH);
 	}
+}
+
+static int explain_no_group(const char *bdf, const char *path)
+{
+	__autostr driver = pci_get_driver(bdf);
+	char noiommu[64];
+
+	if (driver && strcmp(driver, "vfio-pci"))
+		return vfn_fail(EBUSY, "%s is bound to %s: run vfntool bind %s", bdf, driver, bdf);
+
+	(void)snprintf(noiommu, sizeof(noiommu), "/dev/vfio/noiommu-%s", strrchr(path, '/') + 1);
+	if (!os_access(noiommu, F_OK))
+		return vfn_fail(
+			ENOTSUP,
+			"%s has no IOMMU, only no-IOMMU mode, which does not isolate it: turn the IOMMU on (intel_iommu=on)",
+			bdf);
+
+	if (driver)
+		return vfn_fail(ENODEV, "%s is bound to vfio-pci, but the kernel offers no %s", bdf,
+				path);
+
+	return vfn_fail(ENODEV, "%s is not bound to vfio-pci: run vfntool bind %s", bdf, bdf);
 }
 
 static int explain_open_group(const char *bdf, const char *path)
 {
-	int err = errno;
-	char *driver, noiommu[64];
-
-	switch (err) {
-	case ENOENT:
-		driver = pci_get_driver(bdf);
-		if (driver && strcmp(driver, "vfio-pci")) {
-			(void)vfn_fail(EBUSY, "%s is bound to %s: run vfntool bind %s", bdf, driver,
-				       bdf);
-			free(driver);
-			return -1;
-		}
-		free(driver);
-
-		(void)snprintf(noiommu, sizeof(noiommu), "/dev/vfio/noiommu-%s",
-			       strrchr(path, '/') + 1);
-		if (!os_access(noiommu, F_OK))
-			return vfn_fail(
-				ENOTSUP,
-				"%s has no IOMMU, only no-IOMMU mode, which does not isolate it: turn the IOMMU on (intel_iommu=on)",
-				bdf);
-
-		return vfn_fail(ENODEV, "%s is not bound to vfio-pci: run vfntool bind %s", bdf,
-				bdf);
-	case EBUSY:
-		return vfn_fail(err, "%s: %s is in use by another process: stop that one first",
-				bdf, path);
-	case EACCES:
-	case EPERM:
-		return vfn_fail(EACCES, "%s: no permission to open %s: be root or change its mode",
-				bdf, path);
-	default:
-		return vfn_fail(err, "%s: cannot open %s: %s", bdf, path, strerror(err));
-	}
-}
-
-struct members {
-	char text[128];
-	size_t len;
-};
-
-static int add_member(const char *bdf, const char *driver, void *arg)
-{
-	struct members *members = arg;
-
-	/* these do not get in the way */
-	if (!driver || strstr(driver, "vfio") || !strcmp(driver, "pcieport") ||
-	    !strcmp(driver, "pci-stub") || members->len >= sizeof(members->text))
-		return 0;
-
-	members->len += (size_t)snprintf(members->text + members->len,
-					 sizeof(members->text) - members->len, "%s%s (%s)",
-					 members->len ? ", " : "", bdf, driver);
-
-	return 0;
-}
-
-static int explain_not_viable(const char *bdf, const char *path)
-{
-	struct members members = { .text = "" };
-
-	(void)vfn_pci_group_members(bdf, add_member, &members);
-
-	return vfn_fail(
-		EPERM,
-		"%s: other devices of %s have kernel drivers: %s; run vfntool bind or unbind on them",
-		bdf, path, members.len ? members.text : "unknown ones");
+	return errno == ENOENT ? explain_no_group(bdf, path) : iommu_explain_open(bdf, path);
 }
 
 /* ---- the container ---- */
@@ -287,7 +234,7 @@ static int check_viable(int fd, const char *bdf, const char *path)
 				strerror(errno));
 
 	if (!(status.flags & VFIO_GROUP_FLAGS_VIABLE))
-		return explain_not_viable(bdf, path);
+		return iommu_explain_group(bdf, path);
 
 	return 0;
 }
@@ -295,7 +242,7 @@ static int check_viable(int fd, const char *bdf, const char *path)
 /* The first group opens the container and decides on the kind of IOMMU. */
 static int join_container(struct iommu_ctx *ctx, int group_fd, const char *bdf)
 {
-	int container = ctx->container;
+	int container = ctx->fd;
 
 	if (container < 0) {
 		container = open_container(bdf);
@@ -310,7 +257,7 @@ static int join_container(struct iommu_ctx *ctx, int group_fd, const char *bdf)
 	}
 
 	/* a further group may have narrowed what the address space can have */
-	if (ctx->container >= 0)
+	if (ctx->fd >= 0)
 		return read_ranges(ctx, container);
 
 	if (os_ioctl(container, VFIO_SET_IOMMU, (void *)(uintptr_t)VFIO_TYPE1v2_IOMMU)) {
@@ -321,13 +268,13 @@ static int join_container(struct iommu_ctx *ctx, int group_fd, const char *bdf)
 	if (read_ranges(ctx, container))
 		goto close_container;
 
-	ctx->container = container;
+	ctx->fd = container;
 
 	return 0;
 
 close_container:
 	/* a group that has joined leaves when its descriptor is closed */
-	if (ctx->container < 0)
+	if (ctx->fd < 0)
 		close_quietly(container);
 	return -1;
 }
@@ -399,63 +346,47 @@ static void put_group(struct group *group)
 
 	__autolock(&ctx->lock);
 
-	close_quietly(ctx->container);
-	ctx->container = -1;
+	close_quietly(ctx->fd);
+	ctx->fd = -1;
 	iommu_forget_all(ctx);
-}
-
-static struct group_device **find_device(struct group *group, const char *bdf)
-{
-	struct group_device **p = &group->devices;
-
-	while (*p && strcmp((*p)->bdf, bdf))
-		p = &(*p)->next;
-
-	return p;
 }
 
 static int open_device(struct group *group, const char *bdf)
 {
-	struct group_device *device;
+	char name[VFN_PCI_BDF_LEN + sizeof(" vf_token=") + sizeof(struct iommu_token)];
+	struct iommu_token token;
 	int fd;
 
-	device = vfn_zalloc(sizeof(*device));
-	if (!device)
+	if (iommu_get_token(bdf, &token))
 		return -1;
 
-	fd = os_ioctl(group->fd, VFIO_GROUP_GET_DEVICE_FD, (void *)(uintptr_t)bdf);
-	if (fd < 0) {
-		int err = errno;
+	(void)snprintf(name, sizeof(name), "%s%s%s", bdf, token.text[0] ? " vf_token=" : "",
+		       token.text);
 
-		free(device);
-		return vfn_fail(err, "%s: %s does not give the device: %s", bdf, group->path,
-				strerror(err));
+	fd = os_ioctl(group->fd, VFIO_GROUP_GET_DEVICE_FD, name);
+	if (fd < 0) {
+		if (!iommu_token_is_refused(bdf, &token))
+			(void)vfn_fail(errno, "%s: %s does not give the device: %s", bdf,
+				       group->path, strerror(errno));
+		return -1;
 	}
 
-	(void)snprintf(device->bdf, sizeof(device->bdf), "%s", bdf);
-	device->next = group->devices;
-	group->devices = device;
+	group->devices++;
 
 	return fd;
 }
 
-static int attach_at(struct iommu_ctx *ctx, const char *bdf, const char *path)
+static int type1_attach(struct iommu_ctx *ctx, struct iommu_device *dev)
 {
-	struct group *group = find_group(path);
+	struct group *group = find_group(dev->group);
 	int fd;
 
-	if (group && *find_device(group, bdf))
-		return vfn_fail(EBUSY, "%s is open in this process already: close it first", bdf);
-	if (group && group->ctx != ctx)
-		return vfn_fail(EBUSY, "%s: another device of %s uses the address space %s", bdf,
-				path, group->ctx->name);
-
 	if (!group)
-		group = open_group(ctx, path, bdf);
+		group = open_group(ctx, dev->group, dev->bdf);
 	if (!group)
 		return -1;
 
-	fd = open_device(group, bdf);
+	fd = open_device(group, dev->bdf);
 	if (fd < 0) {
 		int saved = errno;
 
@@ -466,67 +397,22 @@ static int attach_at(struct iommu_ctx *ctx, const char *bdf, const char *path)
 	return fd;
 }
 
-static char *group_path(const char *bdf)
+static void type1_detach(struct iommu_ctx *ctx, struct iommu_device *dev)
 {
-	char *path = pci_get_iommu_group(bdf);
+	struct group *group = find_group(dev->group);
 
-	if (!path && errno == ENODEV)
-		(void)vfn_fail(
-			ENODEV,
-			"%s has no IOMMU group: turn the IOMMU on in firmware and kernel (intel_iommu=on)",
-			bdf);
-
-	return path;
+	group->devices--;
+	put_group(group);
 }
 
-static int type1_attach(struct iommu_ctx *ctx, const char *bdf)
+bool iommu_type1_is_there(const char *bdf, const char *group)
 {
-	char *path = group_path(bdf);
-	int fd;
+	if (os_access(group, R_OK | W_OK))
+		return !explain_open_group(bdf, group);
+	if (os_access(CONTAINER_PATH, R_OK | W_OK))
+		return !explain_open_container(bdf);
 
-	if (!path)
-		return -1;
-
-	fd = attach_at(ctx, bdf, path);
-	free(path);
-
-	return fd;
-}
-
-static void type1_detach(struct iommu_ctx *ctx, const char *bdf)
-{
-	struct group_device **p, *device;
-
-	for (struct group *group = groups; group; group = group->next) {
-		if (group->ctx != ctx)
-			continue;
-
-		p = find_device(group, bdf);
-		if (!*p)
-			continue;
-
-		device = *p;
-		*p = device->next;
-		free(device);
-		put_group(group);
-		return;
-	}
-}
-
-int iommu_type1_group_context(const char *bdf, struct iommu_ctx **ctx)
-{
-	char *path = group_path(bdf);
-	struct group *group;
-
-	if (!path)
-		return -1;
-
-	group = find_group(path);
-	free(path);
-	if (group)
-		*ctx = group->ctx;
-
-	return 0;
+	return true;
 }
 
 /* ---- mappings ---- */
@@ -567,34 +453,13 @@ static int type1_map(struct iommu_ctx *ctx, const struct iommu_extent *ext)
 		.iova = ext->start,
 		.size = ext->len,
 	};
-	int err;
 
-	if (!os_ioctl(ctx->container, VFIO_IOMMU_MAP_DMA, &map)) {
-		trace_map(ext);
-		return 0;
-	}
+	if (os_ioctl(ctx->fd, VFIO_IOMMU_MAP_DMA, &map))
+		return iommu_explain_map(ctx, ext);
 
-	err = errno;
-	switch (err) {
-	case ENOSPC:
-		return vfn_fail(
-			ENOMEM,
-			"%s: the kernel's limit of mappings is reached: map fewer, larger pieces or raise dma_entry_limit of vfio_iommu_type1",
-			ctx->name);
-	case ENOMEM:
-		return vfn_fail(
-			err,
-			"%s: cannot pin %llu bytes: raise the limit on locked memory (ulimit -l)",
-			ctx->name, (unsigned long long)ext->len);
-	case EFAULT:
-		return vfn_fail(err, "%s: %llu bytes at %p are not memory that a device may %s",
-				ctx->name, (unsigned long long)ext->len, ext->vaddr,
-				map.flags & VFIO_DMA_MAP_FLAG_WRITE ? "write" : "read");
-	default:
-		return vfn_fail(err, "%s: cannot map %llu bytes at 0x%llx: %s", ctx->name,
-				(unsigned long long)ext->len, (unsigned long long)ext->start,
-				strerror(err));
-	}
+	trace_map(ext);
+
+	return 0;
 }
 
 static int type1_unmap(struct iommu_ctx *ctx, const struct iommu_extent *ext)
@@ -605,14 +470,11 @@ static int type1_unmap(struct iommu_ctx *ctx, const struct iommu_extent *ext)
 		.size = ext->len,
 	};
 
-	if (os_ioctl(ctx->container, VFIO_IOMMU_UNMAP_DMA, &unmap))
-		return vfn_fail(errno, "%s: cannot unmap 0x%llx: %s", ctx->name,
-				(unsigned long long)ext->start, strerror(errno));
+	if (os_ioctl(ctx->fd, VFIO_IOMMU_UNMAP_DMA, &unmap))
+		return iommu_explain_unmap(ctx, ext);
 
 	if (unmap.size != ext->len)
-		return vfn_fail(EIO, "%s: the kernel unmapped %llu of %llu bytes at 0x%llx",
-				ctx->name, (unsigned long long)unmap.size,
-				(unsigned long long)ext->len, (unsigned long long)ext->start);
+		return iommu_explain_part(ctx, ext, unmap.size);
 
 	trace_unmap(ext);
 

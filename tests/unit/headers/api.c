@@ -39,6 +39,8 @@ typedef struct vfio_pci_device pci;
 NAME(iommu_get_context, ctx *(const char *));
 NAME(iommu_ctx_is_iommufd, bool(ctx *));
 NAME(vfn_iommu_put_context, void(ctx *));
+NAME(vfn_iommu_reason, const char *(ctx *));
+NAME(vfn_iommu_choose, int(const char *, char *, size_t));
 
 /* vfn/iommu/dma.h */
 _Static_assert(SAME_TYPE(iova_t, uint64_t), "iova_t");

@@ -107,6 +107,17 @@ static inline bool is_mapped(void *vaddr)
 	return iommu_translate_vaddr(ctx, vaddr, &iova);
 }
 
+/* Whether the machine has iommufd, as it has in the second run of each program. */
+static inline bool with_iommufd(void)
+{
+	return !emu_iommu()->no_iommufd;
+}
+
+static inline unsigned int count_maps(void)
+{
+	return emu_call_count(with_iommufd() ? "ioctl IOAS_MAP" : "ioctl MAP_DMA");
+}
+
 /* What the allocator has: drift would show in these. */
 struct tally {
 	unsigned int extents;

@@ -67,11 +67,16 @@ static void context_in_use_is_not_put(void **state)
 	vfn_iommu_put_context(NULL);
 }
 
-static void context_of_a_container_is_not_iommufd(void **state)
+static void context_knows_its_back_end_and_why(void **state)
 {
-	open_space();
+	ctx = iommu_get_context(EMU_BDF);
 	assert_false(iommu_ctx_is_iommufd(ctx));
+	assert_memory_equal(vfn_iommu_reason(ctx), "none: ", 6);
+	open_space();
+	assert_int_equal(iommu_ctx_is_iommufd(ctx), with_iommufd());
+	assert_non_null(strstr(vfn_iommu_reason(ctx), with_iommufd() ? "iommufd: " : "type1: "));
 	assert_false(iommu_ctx_is_iommufd(NULL));
+	assert_memory_equal(vfn_iommu_reason(NULL), "none: ", 6);
 }
 
 static void devices_have_address_spaces_of_their_own(void **state)
@@ -105,7 +110,8 @@ static void devices_that_share_see_the_same_memory(void **state)
 	assert_ptr_equal(pci.dev.ctx, other.dev.ctx);
 	assert_true(emu_iova_mapped(EMU_BDF, after, PAGE));
 	assert_true(emu_iova_mapped(EMU_BDF2, before, PAGE));
-	assert_int_equal(emu_call_count("open /dev/vfio/vfio"), 1);
+	assert_int_equal(emu_call_count(with_iommufd() ? "open /dev/iommu" : "open /dev/vfio/vfio"),
+			 1);
 	unmap(mem);
 	unmap(mem + PAGE);
 	close_dev(&other);
@@ -181,7 +187,8 @@ static void close_of_the_last_forgets_all_maps(void **state)
 	open_space();
 	map(mem, PAGE, 0);
 	map(mem + PAGE, PAGE, IOMMU_MAP_EPHEMERAL);
-	emu_expect_violation("container released with 2 DMA mappings");
+	emu_expect_violation(with_iommufd() ? "IOAS destroyed with 2 DMA mappings" :
+					      "container released with 2 DMA mappings");
 	close_dev(&pci);
 
 	open_space();
@@ -238,7 +245,7 @@ static void devices_of_a_group_share_without_being_asked(void **state)
 	open_at(&pci, EMU_BDF2, NULL);
 	open_at(&other, EMU_BDF3, NULL);
 	assert_ptr_equal(pci.dev.ctx, other.dev.ctx);
-	assert_int_equal(emu_call_count("open /dev/vfio/9"), 1);
+	assert_int_equal(emu_call_count("open /dev/vfio/9"), !with_iommufd());
 	iova = map(mem, PAGE, 0);
 	assert_true(emu_iova_mapped(EMU_BDF2, iova, PAGE));
 	assert_true(emu_iova_mapped(EMU_BDF3, iova, PAGE));
@@ -328,7 +335,11 @@ static void floating_address_space_survives_whatever_fails(void **state)
 			assert_int_equal(ret, 0);
 			break;
 		}
-		assert_int_equal(ret, -1);
+		/* one back-end helped the other out */
+		if (!ret) {
+			close_dev(&pci);
+			continue;
+		}
 		assert_ptr_equal(pci.dev.ctx, floating);
 		assert_ptr_equal(iommu_get_context("floating"), floating);
 
@@ -372,7 +383,7 @@ int main(void)
 		test_closed(context_without_memory_is_null),
 		test_closed(context_of_a_device_has_its_name),
 		test_closed(context_in_use_is_not_put),
-		test_closed(context_of_a_container_is_not_iommufd),
+		test_closed(context_knows_its_back_end_and_why),
 		test_closed(devices_have_address_spaces_of_their_own),
 		test_closed(devices_that_share_see_the_same_memory),
 		test_closed(close_of_the_first_keeps_the_second_working),

@@ -11,6 +11,7 @@
 #include <vfn/vfio.h>
 
 #include "emu.h"
+#include "iommu/context.h"
 
 #define GROUP "/dev/vfio/7"
 
@@ -21,6 +22,18 @@ static inline void plug(struct emu_pci_opts opts)
 {
 	opts.group = opts.group ? opts.group : 7;
 	hw = emu_pci_add(&opts);
+}
+
+/* A kernel with one of the two interfaces, whatever this run of the program is about. */
+static inline void only_groups(void)
+{
+	emu_iommu()->no_iommufd = true;
+}
+
+static inline void only_iommufd(void)
+{
+	emu_iommu()->no_iommufd = false;
+	emu_iommu()->no_vfio = true;
 }
 
 static inline void open_device(void)

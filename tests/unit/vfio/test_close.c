@@ -19,6 +19,7 @@ static void close_leaves_nothing(void **state)
 
 static void close_goes_from_the_device_outwards(void **state)
 {
+	only_groups();
 	open_with();
 	emu_calls_clear();
 	assert_int_equal(vfio_pci_close(&pci), 0);

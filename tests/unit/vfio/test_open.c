@@ -31,8 +31,9 @@ static void open_enables_bus_mastering(void **state)
 	assert_true(emu_pci_bus_master(hw));
 }
 
-static void open_takes_steps_in_the_order_of_the_kernel(void **state)
+static void open_of_a_group_takes_steps_in_the_order_of_the_kernel(void **state)
 {
+	only_groups();
 	open_with();
 	emu_assert_order("open " GROUP, "GROUP_GET_STATUS", "open /dev/vfio/vfio",
 			 "GET_API_VERSION", "CHECK_EXTENSION", "GROUP_SET_CONTAINER", "SET_IOMMU",
@@ -112,6 +113,7 @@ static void device_without_iommu_group_beside_an_open_one_fails_too(void **state
 /* V5, W14 */
 static void machine_without_vfio_is_told_what_to_load(void **state)
 {
+	only_groups();
 	plug((struct emu_pci_opts){});
 	emu_iommu()->no_vfio = true;
 	assert_open_fails(ENODEV, "modprobe vfio-pci");
@@ -134,6 +136,7 @@ static void device_without_driver_is_told_to_bind(void **state)
 /* V7 */
 static void group_of_another_process_is_busy_and_tried_once(void **state)
 {
+	only_groups();
 	plug((struct emu_pci_opts){});
 	emu_fail_at(EMU_OPEN, 2, EBUSY);
 	assert_open_fails(EBUSY, "in use by another process");
@@ -143,6 +146,7 @@ static void group_of_another_process_is_busy_and_tried_once(void **state)
 /* V8 */
 static void group_without_permission_is_eacces(void **state)
 {
+	only_groups();
 	plug((struct emu_pci_opts){});
 	emu_file_error(GROUP, EACCES);
 	assert_open_fails(EACCES, "no permission to open " GROUP);
@@ -153,6 +157,7 @@ static void group_without_permission_is_eacces(void **state)
 /* V8 */
 static void container_without_permission_is_eacces(void **state)
 {
+	only_groups();
 	plug((struct emu_pci_opts){});
 	emu_file_error("/dev/vfio/vfio", EACCES);
 	assert_open_fails(EACCES, "no permission to open /dev/vfio/vfio");
@@ -160,6 +165,7 @@ static void container_without_permission_is_eacces(void **state)
 
 static void open_that_fails_otherwise_has_the_text_of_the_errno(void **state)
 {
+	only_groups();
 	plug((struct emu_pci_opts){});
 	emu_file_error(GROUP, EMFILE);
 	assert_open_fails(EMFILE, "Too many open files");
@@ -197,6 +203,7 @@ static void group_that_is_not_viable_may_be_large(void **state)
 /* V10 */
 static void kernel_with_another_api_is_not_supported(void **state)
 {
+	only_groups();
 	plug((struct emu_pci_opts){});
 	emu_iommu()->api_version = 1;
 	assert_open_fails(ENOTSUP, "version 1");
@@ -205,6 +212,7 @@ static void kernel_with_another_api_is_not_supported(void **state)
 /* V10 */
 static void kernel_without_type1v2_is_not_supported(void **state)
 {
+	only_groups();
 	plug((struct emu_pci_opts){});
 	emu_iommu()->no_type1v2 = true;
 	assert_open_fails(ENOTSUP, "vfio_iommu_type1");
@@ -221,6 +229,7 @@ static void device_that_does_not_answer_is_enodev(void **state)
 /* V23 */
 static void device_in_noiommu_mode_is_refused(void **state)
 {
+	only_groups();
 	plug((struct emu_pci_opts){});
 	emu_iommu()->noiommu = true;
 	emu_remove(GROUP);
@@ -342,7 +351,7 @@ int main(void)
 		test(open_fills_the_device_in),
 		test(open_without_domain_takes_the_first),
 		test(open_enables_bus_mastering),
-		test(open_takes_steps_in_the_order_of_the_kernel),
+		test(open_of_a_group_takes_steps_in_the_order_of_the_kernel),
 		test(address_that_is_none_is_refused_without_a_call),
 		test(device_that_is_absent_is_named),
 		test(class_of_any_length_is_read_whole),
