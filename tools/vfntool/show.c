@@ -17,6 +17,8 @@ struct details {
 	struct vfn_pci_info info;
 	struct vfn_pci_record record;
 	bool recorded;
+	int backend;
+	char why[256];
 	char *group;
 	char *cdev;
 	char *pf;
@@ -37,6 +39,9 @@ static int get_details(const char *bdf, struct details *d)
 		return -1;
 
 	if (is_vfio(d)) {
+		d->backend = vfn_iommu_choose(bdf, d->why, sizeof(d->why));
+		if (d->backend < 0)
+			return -1;
 		d->group = pci_get_iommu_group(bdf);
 		if (!d->group)
 			return -1;
@@ -61,6 +66,26 @@ static void put_details(struct details *d)
 	free(d->group);
 	free(d->cdev);
 	free(d->pf);
+}
+
+/* What a program that opens the device would use; NULL where that is not the question. */
+static const char *backend_name(const struct details *d)
+{
+	static const char *const names[] = {
+		[VFN_IOMMU_NONE] = "none",
+		[VFN_IOMMU_TYPE1] = "type1",
+		[VFN_IOMMU_IOMMUFD] = "iommufd",
+	};
+
+	return is_vfio(d) ? names[d->backend] : NULL;
+}
+
+/* The reason begins with the name. */
+static const char *backend_reason(const struct details *d)
+{
+	const char *colon = strchr(d->why, ':');
+
+	return colon ? colon + 2 : NULL;
 }
 
 /* -------------------------------------------------------------------- text */
@@ -168,7 +193,8 @@ static int show_text(FILE *out, const struct details *d)
 	number_row(out, "IOMMU group", info->iommu_group);
 	if (info->iommu_group >= 0 && vfn_pci_group_members(info->bdf, member_row, out))
 		return -1;
-	row(out, "IOMMU interface", d->group ? "type1" : NULL);
+	row(out, "IOMMU interface", backend_name(d));
+	row(out, "because", backend_reason(d));
 	row(out, "VFIO group", d->group);
 	row(out, "VFIO device", d->cdev);
 	bar_rows(out, info);
@@ -231,7 +257,8 @@ static int show_json(FILE *out, const struct details *d)
 	json_string(j, "driver_override", info->driver_override);
 	json_record(j, d);
 	json_string(j, "physical_function", d->pf);
-	json_string(j, "iommu_interface", d->group ? "type1" : NULL);
+	json_string(j, "iommu_interface", backend_name(d));
+	json_string(j, "iommu_reason", backend_reason(d));
 	json_string(j, "vfio_group", d->group);
 	json_string(j, "vfio_device", d->cdev);
 	json_bars(j, info);

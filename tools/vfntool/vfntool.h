@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include <vfn/iommu.h>
 #include <vfn/pci.h>
 
 #define EXIT_USAGE 2

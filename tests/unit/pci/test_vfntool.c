@@ -359,6 +359,7 @@ static void show_tells_record_and_regions(void **state)
 	assert_has(out, "driver override  vfio-pci\n");
 	assert_has(out, "reset gives it   driver nvme, override none\n");
 	assert_has(out, "IOMMU interface  type1\n");
+	assert_has(out, "because          " EMU_BDF " has no VFIO device file");
 	assert_has(out, "VFIO group       /dev/vfio/100\n");
 	assert_has(out, "BAR 0            0xfe000000, 16384 bytes, memory, 64 bits\n");
 
@@ -367,6 +368,7 @@ static void show_tells_record_and_regions(void **state)
 		out,
 		"\"recorded\": {\n    \"driver\": \"nvme\",\n    \"driver_override\": null\n  }");
 	assert_has(out, "\"iommu_interface\": \"type1\"");
+	assert_has(out, "\"iommu_reason\": \"" EMU_BDF " has no VFIO device file");
 	assert_has(out, "\"size\": 16384");
 }
 
@@ -389,9 +391,12 @@ static void show_tells_group_function_and_users(void **state)
 	assert_has(out, "block device     nvme0n1 mounted on /srv\n");
 	assert_has(out, "reset gives it   -\n");
 	assert_has(out, "IOMMU interface  -\n");
+	assert_has(out, "because          -\n");
 
 	assert_int_equal(run("show " EMU_BDF2), 0);
 	assert_has(out, "virtual function of " EMU_BDF "\n");
+	assert_has(out, "IOMMU interface  iommufd\n");
+	assert_has(out, "because          " EMU_BDF2 " has a character device");
 	assert_has(out, "VFIO device      vfio0\n");
 	assert_has(out, "MSI vectors      1 in use\n");
 
