@@ -35,18 +35,41 @@ static bool is_bound(const struct emu_file *file)
 
 /* ------------------------------------------------------ the door's own ioctls */
 
+/* Before Linux 6.17 there is no flag, and no check. */
+static int check_token(struct cdev *c, const struct abi_vfio_device_bind_iommufd *arg)
+{
+	if (emu_iommu()->no_token)
+		return 0;
+
+	return sriov_check_token(c->pci,
+				 arg->flags ? (void *)(uintptr_t)arg->token_uuid_ptr : NULL);
+}
+
+static bool bad_flags(const struct abi_vfio_device_bind_iommufd *arg)
+{
+	if (emu_iommu()->no_token)
+		return arg->flags;
+
+	return arg->flags & ~ABI_VFIO_DEVICE_BIND_FLAG_TOKEN ||
+	       (arg->flags && arg->argsz < sizeof(*arg));
+}
+
 /* While a group is open its devices are not to be had otherwise, nor the other way round. */
 static int bind(struct cdev *c, struct abi_vfio_device_bind_iommufd *arg)
 {
 	struct vfio_group *g = c->pci->group;
 	struct iommufd *ctx;
+	int err;
 
-	if (arg->argsz < BIND_SIZE || arg->flags || arg->iommufd < 0)
+	if (arg->argsz < BIND_SIZE || bad_flags(arg) || arg->iommufd < 0)
 		return emu_errno(EINVAL);
 	if (g->fd_open || g->devices_open)
 		return emu_errno(EBUSY);
 	if (c->bound)
 		return emu_errno(EINVAL);
+	err = check_token(c, arg);
+	if (err)
+		return emu_errno(err);
 	ctx = iommufd_of(arg->iommufd);
 	if (!ctx)
 		return -1;
@@ -140,7 +163,7 @@ static void cdev_release(struct emu_file *file)
 		c->pci->open--;
 		c->pci->group->cdevs--;
 	}
-	c->pci->cdev_files--;
+	c->pci->files--;
 	free(c);
 }
 
@@ -165,7 +188,7 @@ int cdev_open(void *pci, int flags)
 	if (fd < 0)
 		free(c);
 	else
-		c->pci->cdev_files++;
+		c->pci->files++;
 
 	return fd;
 }

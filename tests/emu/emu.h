@@ -67,6 +67,16 @@ void emu_fini(void);
 int emu_setup(void **state);
 
 /**
+ * emu_setup_type1() - cmocka setup: a machine that has only the group interface
+ */
+int emu_setup_type1(void **state);
+
+/**
+ * emu_setup_iommufd() - cmocka setup: a machine that has iommufd, too
+ */
+int emu_setup_iommufd(void **state);
+
+/**
  * emu_teardown() - cmocka teardown: check and free
  *
  * Fails the test (with the texts on stderr) if there were violations that no
@@ -414,6 +424,8 @@ bool emu_iova_mapped(const char *bdf, uint64_t iova, size_t len);
  * @no_reset: no reset capability
  * @reset_keeps_bus_master: VFIO_DEVICE_RESET leaves the command register alone
  * @sriov_totalvfs: sriov attributes are there if nonzero
+ * @vf_token: the UUID that opening it takes, as of a virtual function whose physical one
+ *	vfio-pci has
  */
 struct emu_pci_opts {
 	const char *bdf;
@@ -436,6 +448,7 @@ struct emu_pci_opts {
 	bool no_reset;
 	bool reset_keeps_bus_master;
 	unsigned int sriov_totalvfs;
+	const char *vf_token;
 };
 
 struct emu_pci;

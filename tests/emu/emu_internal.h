@@ -105,6 +105,8 @@ struct file_ops {
 void fd_init(void);
 void fd_fini(void);
 int fd_install(const struct file_ops *ops, int flags, void *priv);
+/* The number is a duplicate of @real, which is closed: for those who use it without os_. */
+int fd_install_over(int real, const struct file_ops *ops, int flags, void *priv);
 struct emu_file *fd_get(int fd);
 
 /* --------------------------------------------------------- mapped memory */
@@ -218,6 +220,25 @@ void iommufd_detach(struct emu_pci *pci);
 /* The address space of a page table. */
 struct space *iommufd_space(struct object *hwpt);
 uint32_t iommufd_id(const struct object *object);
+/*
+ * A device missed @iova: ask the process by its fault queue, without the lock, and
+ * say whether it is worth another try. False if there is no queue.
+ */
+bool iommufd_page_fault(struct emu_pci *pci, uint64_t iova, bool write);
+
+/* dmabuf.c: VFIO_DEVICE_FEATURE_DMA_BUF; the descriptor, or -1 with errno. */
+struct abi_vfio_device_feature_dma_buf;
+int dmabuf_export(struct emu_pci *pci, const struct abi_vfio_device_feature_dma_buf *arg);
+/* Fill in @map with the memory of a file: 0 or an errno. */
+int dmabuf_memory(int fd, uint64_t start, struct dma_map *map);
+
+/* sriov.c: may a device be opened with this token (NULL: without): 0 or an errno */
+int sriov_check_token(struct emu_pci *pci, const uint8_t *token);
+/* The options behind a device's name in GET_DEVICE_FD: 0 or an errno. */
+int sriov_check_options(struct emu_pci *pci, const char *options);
+void sriov_opened(struct emu_pci *pci);
+void sriov_closed(struct emu_pci *pci);
+bool sriov_parse_uuid(const char *text, uint8_t *uuid);
 
 /* -------------------------------------------------------------------- pci */
 
@@ -255,11 +276,15 @@ struct emu_pci {
 	bool removed;
 	struct vfio_group *group;
 	struct pci_driver *driver;
+	struct emu_pci *physfn; /* whose virtual function it is */
 	char *override;
 	unsigned int nvme_index; /* the kernel's nvmeN */
 	unsigned int vfio_index; /* vfioN while bound to vfio-pci */
 	unsigned int open;
-	unsigned int cdev_files; /* descriptors of its own node, bound or not */
+	unsigned int files; /* descriptors of its own node and of dma-bufs, which keep its driver */
+	unsigned int closed; /* how often it was closed: what was exported before is revoked */
+	uint8_t vf_token[16];
+	unsigned int token_users; /* open virtual functions of a physical one */
 	/* bound by way of its own node: to what, as what, and what it is attached to */
 	struct iommufd *iommufd;
 	struct object *idev, *hwpt;

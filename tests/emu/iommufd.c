@@ -4,14 +4,18 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "os/abi.h"
 
 #define PAGE_MASK (EMU_PAGE - 1)
 #define HUGE_PAGE (2UL << 20)
 #define CMD_MAX 128
+#define FAULT_TIMEOUT_MS 5000
 
 enum object_type {
 	OBJECT_IOAS,
@@ -28,6 +32,10 @@ struct object {
 	/* a page table's; its users are devices */
 	struct object *ioas, *fault;
 	bool automatic; /* goes with its last user */
+	/* a fault queue's: the ends of process and kernel, and whom the first one holds */
+	int own, peer;
+	uint32_t cookie;
+	struct iommufd *ctx;
 };
 
 /* Kept by its descriptor, bound devices and descriptors of fault queues. */
@@ -63,6 +71,7 @@ static struct object *add(struct iommufd *ctx, enum object_type type)
 	obj = ctx->objects[at] = emu_zalloc(sizeof(*obj));
 	obj->type = type;
 	obj->id = at + 1;
+	obj->peer = -1;
 	if (type == OBJECT_IOAS)
 		space_init(&obj->space);
 	ctx->count++;
@@ -79,6 +88,8 @@ static void drop(struct iommufd *ctx, struct object *obj)
 		obj->fault->users--;
 	if (obj->type == OBJECT_IOAS)
 		space_fini(&obj->space, "IOAS destroyed");
+	if (obj->peer >= 0)
+		close(obj->peer);
 	ctx->objects[obj->id - 1] = NULL;
 	ctx->count--;
 	emu_used.objects--;
@@ -344,6 +355,37 @@ static int ioas_unmap(struct iommufd *ctx, void *arg)
 	return 0;
 }
 
+static int ioas_map_file(struct iommufd *ctx, void *arg)
+{
+	struct abi_iommu_ioas_map_file *cmd = arg;
+	struct object *ioas = find_ioas(ctx, cmd->ioas_id);
+	struct dma_map m = {
+		.size = cmd->length,
+		.read = cmd->flags & ABI_IOMMU_IOAS_MAP_READABLE,
+		.write = cmd->flags & ABI_IOMMU_IOAS_MAP_WRITEABLE,
+	};
+	int err = check_flags(cmd->flags, cmd->iova, cmd->length);
+
+	if (err)
+		return err;
+	if (!ioas)
+		return ENOENT;
+	err = place(ioas, cmd->flags, cmd->start, cmd->length, &cmd->iova);
+	if (err)
+		return err;
+	if (cmd->start & PAGE_MASK)
+		return EINVAL;
+	if (iommu_over_memlock(cmd->length))
+		return ENOMEM;
+	err = dmabuf_memory(cmd->fd, cmd->start, &m);
+	if (err)
+		return err;
+	m.iova = cmd->iova;
+	space_insert(&ioas->space, &m);
+
+	return 0;
+}
+
 /* ------------------------------------------------------ page tables, devices */
 
 /* All that is mapped must suit the device and be there to be pinned. */
@@ -415,14 +457,14 @@ static bool others_differ(const struct emu_pci *pci, const struct object *hwpt)
 	return false;
 }
 
-/* A device that still uses mappings complains. */
-static void leave(struct emu_pci *pci)
+/* A device that still uses mappings complains, unless @next has the same. */
+static void leave(struct emu_pci *pci, const struct object *next)
 {
 	struct object *hwpt = pci->hwpt;
 
 	if (!hwpt)
 		return;
-	if (pci->ops)
+	if (pci->ops && !(next && next->ioas == hwpt->ioas))
 		pci->ops->unmapping(pci, 0, UINT64_MAX);
 	pci->hwpt = NULL;
 	hwpt->users--;
@@ -433,12 +475,12 @@ static int enter(struct emu_pci *pci, struct object *hwpt)
 {
 	if (others_differ(pci, hwpt))
 		return EINVAL;
-	if (hwpt->fault && emu_iommu()->no_pri)
-		return ENODEV;
+	if (hwpt->fault && (pci->physfn || emu_iommu()->no_pri))
+		return pci->physfn ? EINVAL : ENODEV;
 	if (hwpt == pci->hwpt)
 		return 0;
 	hwpt->users++;
-	leave(pci);
+	leave(pci, hwpt);
 	pci->hwpt = hwpt;
 
 	return 0;
@@ -470,7 +512,43 @@ int iommufd_attach(struct emu_pci *pci, uint32_t *pt_id)
 
 void iommufd_detach(struct emu_pci *pci)
 {
-	leave(pci);
+	leave(pci, NULL);
+}
+
+static struct object *find_fault(struct iommufd *ctx, uint32_t id)
+{
+	struct object *obj = find(ctx, id);
+
+	return obj && obj->type == OBJECT_FAULT ? obj : NULL;
+}
+
+static int hwpt_alloc(struct iommufd *ctx, void *arg)
+{
+	struct abi_iommu_hwpt_alloc *cmd = arg;
+	const bool with_fault = cmd->flags & ABI_IOMMU_HWPT_FAULT_ID_VALID;
+	struct object *dev = find(ctx, cmd->dev_id), *ioas = find_ioas(ctx, cmd->pt_id);
+	struct object *fault = find_fault(ctx, cmd->fault_id), *hwpt;
+
+	if (cmd->__reserved)
+		return EOPNOTSUPP;
+	if (!cmd->data_type != !cmd->data_len)
+		return EINVAL;
+	if (!dev || dev->type != OBJECT_DEVICE)
+		return ENOENT;
+	if (!ioas)
+		return EINVAL;
+	if (cmd->flags & ~ABI_IOMMU_HWPT_FAULT_ID_VALID || cmd->data_type)
+		return EOPNOTSUPP;
+	if (with_fault && emu_iommu()->no_fault_hwpt)
+		return EOPNOTSUPP;
+	if (with_fault && !fault)
+		return ENOENT;
+	hwpt = add_hwpt(ctx, ioas, with_fault ? fault : NULL);
+	if (!hwpt)
+		return errno;
+	cmd->out_hwpt_id = hwpt->id;
+
+	return 0;
 }
 
 /* A group has one owner: none of its devices may have a kernel driver or another iommufd. */
@@ -505,7 +583,7 @@ void iommufd_unbind(struct emu_pci *pci)
 {
 	struct iommufd *ctx = pci->iommufd;
 
-	leave(pci);
+	leave(pci, NULL);
 	drop(ctx, pci->idev);
 	pci->idev = NULL;
 	pci->iommufd = NULL;
@@ -522,6 +600,122 @@ uint32_t iommufd_id(const struct object *object)
 	return object->id;
 }
 
+/* ------------------------------------------------------------ fault queues */
+
+/* Its users can poll it and read it as they like: it is a socket. */
+static ssize_t fault_pread(struct emu_file *file, void *buf, size_t count, uint64_t offset)
+{
+	struct object *fault = file->priv;
+	ssize_t n;
+
+	(void)offset;
+	if (count % sizeof(struct abi_iommu_hwpt_pgfault))
+		return emu_errno(ESPIPE);
+	n = recv(fault->own, buf, count, MSG_DONTWAIT);
+
+	return n < 0 ? 0 : n;
+}
+
+static ssize_t fault_pwrite(struct emu_file *file, const void *buf, size_t count, uint64_t offset)
+{
+	struct object *fault = file->priv;
+
+	(void)offset;
+	if (count % sizeof(struct abi_iommu_hwpt_page_response))
+		return emu_errno(ESPIPE);
+
+	return send(fault->own, buf, count, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+static void fault_release(struct emu_file *file)
+{
+	struct object *fault = file->priv;
+	struct iommufd *ctx = fault->ctx;
+
+	fault->users--;
+	put(ctx);
+}
+
+static const struct file_ops fault_ops = {
+	.name = "fault queue",
+	.pread = fault_pread,
+	.pwrite = fault_pwrite,
+	.release = fault_release,
+};
+
+static int fault_queue_alloc(struct iommufd *ctx, void *arg)
+{
+	struct abi_iommu_fault_alloc *cmd = arg;
+	struct object *fault;
+	int ends[2];
+
+	if (cmd->flags)
+		return EOPNOTSUPP;
+	fault = add(ctx, OBJECT_FAULT);
+	if (!fault)
+		return errno;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends)) {
+		drop(ctx, fault);
+		return errno;
+	}
+	fault->own = fd_install_over(ends[0], &fault_ops, O_RDWR, fault);
+	fault->peer = ends[1];
+	if (fault->own < 0) {
+		drop(ctx, fault);
+		return EMFILE;
+	}
+	fault->ctx = ctx;
+	fault->users = 1;
+	ctx->holders++;
+	cmd->out_fault_id = fault->id;
+	cmd->out_fault_fd = fault->own;
+
+	return 0;
+}
+
+/* Until the process says that it has done what it could, or seems to be gone. */
+static bool wait_for_answer(int peer, uint32_t cookie)
+{
+	struct abi_iommu_hwpt_page_response answer;
+	struct pollfd p = { .fd = peer, .events = POLLIN };
+	int n = poll(&p, 1, FAULT_TIMEOUT_MS);
+
+	if (n <= 0 || recv(peer, &answer, sizeof(answer), 0) != sizeof(answer)) {
+		emu_report("page fault %u: no answer", cookie);
+		return false;
+	}
+	if (answer.cookie != cookie || answer.code > ABI_IOMMUFD_PAGE_RESP_INVALID) {
+		emu_report("page fault %u: answer %u to %u", cookie, answer.code, answer.cookie);
+		return false;
+	}
+
+	return answer.code == ABI_IOMMUFD_PAGE_RESP_SUCCESS;
+}
+
+bool iommufd_page_fault(struct emu_pci *pci, uint64_t iova, bool write)
+{
+	struct object *fault = pci->hwpt ? pci->hwpt->fault : NULL;
+	struct abi_iommu_hwpt_pgfault record = {
+		.flags = ABI_IOMMU_PGFAULT_FLAGS_LAST_PAGE,
+		.perm = write ? ABI_IOMMU_PGFAULT_PERM_WRITE : ABI_IOMMU_PGFAULT_PERM_READ,
+		.addr = iova & ~PAGE_MASK,
+	};
+	bool ok;
+
+	if (!fault)
+		return false;
+	record.dev_id = pci->idev->id;
+	record.cookie = ++fault->cookie;
+	if (send(fault->peer, &record, sizeof(record), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+		return false;
+	emu_log("page fault 0x%llx", (unsigned long long)record.addr);
+	emu_unlock(NULL);
+	ok = wait_for_answer(fault->peer, record.cookie);
+	emu_lock();
+
+	return ok;
+}
+
 /* -------------------------------------------------------------- descriptor */
 
 static const struct {
@@ -534,7 +728,18 @@ static const struct {
 	{ ABI_IOMMU_IOAS_IOVA_RANGES, sizeof(struct abi_iommu_ioas_iova_ranges), 32, iova_ranges },
 	{ ABI_IOMMU_IOAS_MAP, sizeof(struct abi_iommu_ioas_map), 40, ioas_map },
 	{ ABI_IOMMU_IOAS_UNMAP, sizeof(struct abi_iommu_ioas_unmap), 24, ioas_unmap },
+	{ ABI_IOMMU_IOAS_MAP_FILE, sizeof(struct abi_iommu_ioas_map_file), 40, ioas_map_file },
+	{ ABI_IOMMU_HWPT_ALLOC, sizeof(struct abi_iommu_hwpt_alloc), 24, hwpt_alloc },
+	{ ABI_IOMMU_FAULT_QUEUE_ALLOC, sizeof(struct abi_iommu_fault_alloc), 16,
+	  fault_queue_alloc },
 };
+
+/* What older kernels do not have. */
+static bool unknown(unsigned long request)
+{
+	return (request == ABI_IOMMU_IOAS_MAP_FILE && emu_iommu()->no_map_file) ||
+	       (request == ABI_IOMMU_FAULT_QUEUE_ALLOC && emu_iommu()->no_fault_queue);
+}
 
 /* A longer structure than is known must end in zeroes. */
 static int copy_in(void *cmd, const void *arg, uint32_t given, uint32_t size)
@@ -557,7 +762,7 @@ static int iommufd_ioctl(struct emu_file *file, unsigned long request, void *arg
 
 	while (i < ARRAY_SIZE(commands) && commands[i].request != request)
 		i++;
-	if (i == ARRAY_SIZE(commands))
+	if (i == ARRAY_SIZE(commands) || unknown(request))
 		return emu_errno(ENOTTY);
 	memcpy(&given, arg, sizeof(given));
 	if (given < commands[i].min)

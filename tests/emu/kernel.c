@@ -41,13 +41,11 @@ void fd_fini(void)
 	}
 }
 
-/* A real descriptor of /dev/null reserves the number. */
-int fd_install(const struct file_ops *ops, int flags, void *priv)
+int fd_install_over(int real, const struct file_ops *ops, int flags, void *priv)
 {
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC), fd;
+	int fd = fcntl(real, F_DUPFD_CLOEXEC, 3);
 
-	fd = fcntl(null, F_DUPFD_CLOEXEC, 3);
-	close(null);
+	close(real);
 	if (fd < 0 || fd >= EMU_MAX_FDS) {
 		if (fd >= 0)
 			close(fd);
@@ -61,6 +59,12 @@ int fd_install(const struct file_ops *ops, int flags, void *priv)
 	emu_used.fds++;
 
 	return fd;
+}
+
+/* A real descriptor of /dev/null reserves the number. */
+int fd_install(const struct file_ops *ops, int flags, void *priv)
+{
+	return fd_install_over(open("/dev/null", O_RDWR | O_CLOEXEC), ops, flags, priv);
 }
 
 struct emu_file *fd_get(int fd)

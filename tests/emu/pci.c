@@ -192,6 +192,10 @@ struct emu_pci *pci_plug(const struct emu_pci_opts *opts, const struct pci_ops *
 	fill_defaults(&pci->opts);
 	snprintf(pci->bdf, sizeof(pci->bdf), "%s", pci->opts.bdf);
 	pci->opts.bdf = pci->bdf;
+	/* by default one that nobody can know */
+	memset(pci->vf_token, 0xa5, sizeof(pci->vf_token));
+	if (pci->opts.vf_token)
+		sriov_parse_uuid(pci->opts.vf_token, pci->vf_token);
 	pci->ops = ops;
 	pci->model = model;
 	irq_init(pci);

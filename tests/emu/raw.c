@@ -24,6 +24,106 @@ void raw_bus_master(struct raw *r, bool on)
 	assert_int_equal(os_pwrite(r->dev, &cmd, 2, CONFIG_OFFSET + 4), 2);
 }
 
+/* ---------------------------------------------------------------- iommufd */
+
+int raw_bind(int dev, int iommu, uint32_t *devid)
+{
+	struct abi_vfio_device_bind_iommufd cmd = { .argsz = 16, .iommufd = iommu };
+	int ret = os_ioctl(dev, ABI_VFIO_DEVICE_BIND_IOMMUFD, &cmd);
+
+	if (devid)
+		*devid = cmd.out_devid;
+
+	return ret;
+}
+
+int raw_ioas_alloc(int iommu, uint32_t *id)
+{
+	struct abi_iommu_ioas_alloc cmd = { .size = sizeof(cmd) };
+	int ret = os_ioctl(iommu, ABI_IOMMU_IOAS_ALLOC, &cmd);
+
+	*id = cmd.out_ioas_id;
+
+	return ret;
+}
+
+int raw_attach(int dev, uint32_t *pt)
+{
+	struct abi_vfio_device_attach_iommufd_pt cmd = { .argsz = sizeof(cmd), .pt_id = *pt };
+	int ret = os_ioctl(dev, ABI_VFIO_DEVICE_ATTACH_IOMMUFD_PT, &cmd);
+
+	*pt = cmd.pt_id;
+
+	return ret;
+}
+
+int raw_destroy(int iommu, uint32_t id)
+{
+	struct abi_iommu_destroy cmd = { .size = sizeof(cmd), .id = id };
+
+	return os_ioctl(iommu, ABI_IOMMU_DESTROY, &cmd);
+}
+
+static int only_entry(const char *name, void *arg)
+{
+	return snprintf(arg, 64, "/dev/vfio/devices/%s", name);
+}
+
+int raw_open_node(const char *bdf)
+{
+	char dir[64], path[64];
+
+	snprintf(dir, sizeof(dir), "/sys/bus/pci/devices/%s/vfio-dev", bdf);
+	assert_true(os_list_dir(dir, only_entry, path) > 0);
+
+	return os_open(path, O_RDWR);
+}
+
+static void open_iommufd(struct raw *r, const char *bdf)
+{
+	uint32_t pt;
+
+	r->container = r->group = -1;
+	r->iommu = os_open("/dev/iommu", O_RDWR);
+	assert_true(r->iommu >= 0);
+	r->dev = raw_open_node(bdf);
+	assert_true(r->dev >= 0);
+	assert_int_equal(raw_bind(r->dev, r->iommu, NULL), 0);
+	assert_int_equal(raw_ioas_alloc(r->iommu, &r->ioas), 0);
+	pt = r->ioas;
+	assert_int_equal(raw_attach(r->dev, &pt), 0);
+}
+
+static int map_ioas(struct raw *r, void *vaddr, uint64_t iova, uint64_t size, uint32_t flags)
+{
+	struct abi_iommu_ioas_map map = {
+		.size = sizeof(map),
+		.flags = ABI_IOMMU_IOAS_MAP_FIXED_IOVA |
+			 (flags & VFIO_DMA_MAP_FLAG_READ ? ABI_IOMMU_IOAS_MAP_READABLE : 0) |
+			 (flags & VFIO_DMA_MAP_FLAG_WRITE ? ABI_IOMMU_IOAS_MAP_WRITEABLE : 0),
+		.ioas_id = r->ioas,
+		.user_va = (uintptr_t)vaddr,
+		.length = size,
+		.iova = iova,
+	};
+
+	return os_ioctl(r->iommu, ABI_IOMMU_IOAS_MAP, &map);
+}
+
+static int unmap_ioas(struct raw *r, uint64_t iova, uint64_t size)
+{
+	struct abi_iommu_ioas_unmap unmap = {
+		.size = sizeof(unmap),
+		.ioas_id = r->ioas,
+		.iova = iova,
+		.length = size,
+	};
+
+	return os_ioctl(r->iommu, ABI_IOMMU_IOAS_UNMAP, &unmap);
+}
+
+/* ---------------------------------------------------------------- the group */
+
 int raw_map(struct raw *r, void *vaddr, uint64_t iova, uint64_t size, uint32_t flags)
 {
 	struct vfio_iommu_type1_dma_map map = {
@@ -33,6 +133,9 @@ int raw_map(struct raw *r, void *vaddr, uint64_t iova, uint64_t size, uint32_t f
 		.iova = iova,
 		.size = size,
 	};
+
+	if (r->iommu >= 0)
+		return map_ioas(r, vaddr, iova, size, flags);
 
 	return os_ioctl(r->container, VFIO_IOMMU_MAP_DMA, &map);
 }
@@ -44,6 +147,9 @@ int raw_unmap(struct raw *r, uint64_t iova, uint64_t size)
 		.iova = iova,
 		.size = size,
 	};
+
+	if (r->iommu >= 0)
+		return unmap_ioas(r, iova, size);
 
 	return os_ioctl(r->container, VFIO_IOMMU_UNMAP_DMA, &unmap);
 }
@@ -87,10 +193,9 @@ static void open_group(struct raw *r, const char *bdf)
 	assert_true(r->group >= 0);
 }
 
-void raw_open(struct raw *r, const char *bdf)
+static void open_container(struct raw *r, const char *bdf)
 {
-	memset(r, 0, sizeof(*r));
-	r->nvme = emu_nvme_find(bdf);
+	r->iommu = -1;
 	r->container = os_open("/dev/vfio/vfio", O_RDWR);
 	assert_true(r->container >= 0);
 	open_group(r, bdf);
@@ -98,6 +203,16 @@ void raw_open(struct raw *r, const char *bdf)
 	assert_int_equal(os_ioctl(r->container, VFIO_SET_IOMMU, (void *)VFIO_TYPE1v2_IOMMU), 0);
 	r->dev = os_ioctl(r->group, VFIO_GROUP_GET_DEVICE_FD, (void *)(uintptr_t)bdf);
 	assert_true(r->dev >= 0);
+}
+
+void raw_open(struct raw *r, const char *bdf)
+{
+	memset(r, 0, sizeof(*r));
+	r->nvme = emu_nvme_find(bdf);
+	if (emu_iommu()->no_iommufd)
+		open_container(r, bdf);
+	else
+		open_iommufd(r, bdf);
 	r->bar = os_mmap(NULL, 4 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, r->dev, 0);
 	assert_ptr_not_equal(r->bar, MAP_FAILED);
 	raw_bus_master(r, true);
@@ -116,6 +231,11 @@ void raw_close(struct raw *r)
 	os_munmap(r->buf, RAW_BUF_SIZE);
 	os_munmap(r->bar, 4 * PAGE);
 	os_close(r->dev);
+	if (r->iommu >= 0) {
+		raw_destroy(r->iommu, r->ioas);
+		os_close(r->iommu);
+		return;
+	}
 	os_close(r->group);
 	os_close(r->container);
 }

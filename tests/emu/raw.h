@@ -21,6 +21,7 @@
 #include <linux/vfio.h>
 
 #include "emu.h"
+#include "os/abi.h"
 #include "os/os.h"
 
 uint32_t vfn_mmio_hook_read32(void *addr);
@@ -46,6 +47,8 @@ struct raw_queue {
 
 struct raw {
 	int container, group, dev;
+	int iommu; /* by iommufd if it is not -1 */
+	uint32_t ioas;
 	char *bar;
 	char *queue_mem; /* 2 pages per queue pair, mapped at RAW_IOVA */
 	char *buf;	 /* RAW_BUF_SIZE at RAW_BUF_IOVA */
@@ -69,8 +72,17 @@ void raw_stop(struct raw *r);
 uint32_t raw_read(struct raw *r, unsigned int offset);
 void raw_write(struct raw *r, unsigned int offset, uint32_t val);
 void raw_bus_master(struct raw *r, bool on);
+/* VFIO_DMA_MAP_FLAG_READ and _WRITE, whichever the interface. */
 int raw_map(struct raw *r, void *vaddr, uint64_t iova, uint64_t size, uint32_t flags);
 int raw_unmap(struct raw *r, uint64_t iova, uint64_t size);
+
+/* The steps of iommufd. */
+int raw_bind(int dev, int iommu, uint32_t *devid);
+int raw_ioas_alloc(int iommu, uint32_t *id);
+int raw_attach(int dev, uint32_t *pt);
+int raw_destroy(int iommu, uint32_t id);
+/* Open the device's own node. */
+int raw_open_node(const char *bdf);
 
 #define RAW_TRIGGER_FD (VFIO_IRQ_SET_ACTION_TRIGGER | VFIO_IRQ_SET_DATA_EVENTFD)
 /* VFIO_DEVICE_SET_IRQS with the eventfds @fds, if not NULL. */

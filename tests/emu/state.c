@@ -389,6 +389,20 @@ int emu_setup(void **state)
 	return 0;
 }
 
+int emu_setup_type1(void **state)
+{
+	emu_setup(state);
+	emu_iommu()->no_iommufd = true;
+	return 0;
+}
+
+int emu_setup_iommufd(void **state)
+{
+	emu_setup(state);
+	emu_iommu()->no_iommufd = false;
+	return 0;
+}
+
 int emu_teardown(void **state)
 {
 	const struct emu_usage nothing = {};

@@ -211,7 +211,7 @@ static int detach(struct emu_pci *pci)
 	struct pci_driver *drv = pci->driver;
 	char path[PATH_LEN];
 
-	if (pci->open || pci->cdev_files) {
+	if (pci->open || pci->files) {
 		emu_report("%s: unbind of an open device would block", pci->bdf);
 		return -EBUSY;
 	}

@@ -2,7 +2,7 @@
 /* The fake kernel's iommufd and the devices' own nodes answer as Linux does. */
 #include "raw.h"
 
-#include "os/abi.h"
+#include <pthread.h>
 
 #define PAGE 4096UL
 #define NODE "/dev/vfio/devices/vfio0"
@@ -16,13 +16,6 @@
 		assert_int_equal(errno, err); \
 	} while (0)
 
-static int setup(void **state)
-{
-	emu_setup(state);
-	emu_iommu()->no_iommufd = false;
-	return 0;
-}
-
 /* An iommufd with an IOAS, a device bound to it, and memory. */
 struct fd {
 	int iommu, dev;
@@ -32,49 +25,11 @@ struct fd {
 
 #define MEM_SIZE (16 * PAGE)
 
-static int bind(int dev, int iommu, uint32_t *devid)
-{
-	struct abi_vfio_device_bind_iommufd cmd = { .argsz = 16, .iommufd = iommu };
-	int ret = os_ioctl(dev, ABI_VFIO_DEVICE_BIND_IOMMUFD, &cmd);
-
-	if (devid)
-		*devid = cmd.out_devid;
-
-	return ret;
-}
-
-static int ioas_alloc(int iommu, uint32_t *id)
-{
-	struct abi_iommu_ioas_alloc cmd = { .size = sizeof(cmd) };
-	int ret = os_ioctl(iommu, ABI_IOMMU_IOAS_ALLOC, &cmd);
-
-	*id = cmd.out_ioas_id;
-
-	return ret;
-}
-
-static int attach(int dev, uint32_t *pt)
-{
-	struct abi_vfio_device_attach_iommufd_pt cmd = { .argsz = sizeof(cmd), .pt_id = *pt };
-	int ret = os_ioctl(dev, ABI_VFIO_DEVICE_ATTACH_IOMMUFD_PT, &cmd);
-
-	*pt = cmd.pt_id;
-
-	return ret;
-}
-
 static int detach(int dev)
 {
 	struct abi_vfio_device_detach_iommufd_pt cmd = { .argsz = sizeof(cmd) };
 
 	return os_ioctl(dev, ABI_VFIO_DEVICE_DETACH_IOMMUFD_PT, &cmd);
-}
-
-static int destroy(int iommu, uint32_t id)
-{
-	struct abi_iommu_destroy cmd = { .size = sizeof(cmd), .id = id };
-
-	return os_ioctl(iommu, ABI_IOMMU_DESTROY, &cmd);
 }
 
 static int map(struct fd *f, uint32_t flags, void *mem, uint64_t *iova, uint64_t size)
@@ -138,10 +93,10 @@ static void start(struct fd *f)
 	f->iommu = os_open("/dev/iommu", O_RDWR);
 	f->dev = os_open(NODE, O_RDWR);
 	assert_true(f->iommu > 2 && f->dev > 2);
-	assert_int_equal(bind(f->dev, f->iommu, &f->devid), 0);
-	assert_int_equal(ioas_alloc(f->iommu, &f->ioas), 0);
+	assert_int_equal(raw_bind(f->dev, f->iommu, &f->devid), 0);
+	assert_int_equal(raw_ioas_alloc(f->iommu, &f->ioas), 0);
 	pt = f->ioas;
-	assert_int_equal(attach(f->dev, &pt), 0);
+	assert_int_equal(raw_attach(f->dev, &pt), 0);
 	f->mem =
 		os_mmap(NULL, MEM_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	assert_ptr_not_equal(f->mem, MAP_FAILED);
@@ -152,7 +107,7 @@ static void stop(struct fd *f)
 	assert_int_equal(unmap_all(f), 0);
 	os_munmap(f->mem, MEM_SIZE);
 	os_close(f->dev);
-	assert_int_equal(destroy(f->iommu, f->ioas), 0);
+	assert_int_equal(raw_destroy(f->iommu, f->ioas), 0);
 	os_close(f->iommu);
 }
 
@@ -203,14 +158,14 @@ static void device_is_closed_until_bound(void **state)
 	assert_ptr_equal(os_mmap(NULL, PAGE, PROT_READ, MAP_SHARED, dev, 0), MAP_FAILED);
 	assert_int_equal(errno, EINVAL);
 
-	assert_fails(bind(dev, -1, NULL), EINVAL);
-	assert_fails(bind(dev, 999, NULL), EBADF);
-	assert_fails(bind(dev, dev, NULL), EBADFD);
-	assert_int_equal(bind(dev, iommu, NULL), 0);
+	assert_fails(raw_bind(dev, -1, NULL), EINVAL);
+	assert_fails(raw_bind(dev, 999, NULL), EBADF);
+	assert_fails(raw_bind(dev, dev, NULL), EBADFD);
+	assert_int_equal(raw_bind(dev, iommu, NULL), 0);
 	assert_int_equal(os_ioctl(dev, VFIO_DEVICE_GET_INFO, &info), 0);
 	assert_int_equal(os_pread(dev, &val, 4, 8), 4);
 	assert_int_equal(val, 0x10400);
-	assert_fails(bind(dev, iommu, NULL), EINVAL);
+	assert_fails(raw_bind(dev, iommu, NULL), EINVAL);
 	os_close(dev);
 	os_close(iommu);
 	if (null >= 0)
@@ -227,13 +182,13 @@ static void group_and_node_exclude_each_other(void **state)
 	other = os_open(NODE, O_RDWR);
 	group = os_open("/dev/vfio/7", O_RDWR);
 	assert_true(dev > 2 && other > 2 && group > 2);
-	assert_fails(bind(dev, iommu, NULL), EBUSY);
+	assert_fails(raw_bind(dev, iommu, NULL), EBUSY);
 	os_close(group);
-	assert_int_equal(bind(dev, iommu, NULL), 0);
+	assert_int_equal(raw_bind(dev, iommu, NULL), 0);
 	assert_fails(os_open("/dev/vfio/7", O_RDWR), EBUSY);
-	assert_fails(bind(other, iommu, NULL), EINVAL);
+	assert_fails(raw_bind(other, iommu, NULL), EINVAL);
 	os_close(dev);
-	assert_int_equal(bind(other, iommu, NULL), 0);
+	assert_int_equal(raw_bind(other, iommu, NULL), 0);
 	os_close(other);
 	group = os_open("/dev/vfio/7", O_RDWR);
 	assert_true(group > 2);
@@ -253,12 +208,12 @@ static void group_has_one_owner(void **state)
 	two = os_open("/dev/iommu", O_RDWR);
 	dev = os_open(NODE, O_RDWR);
 	sibling = os_open("/dev/vfio/devices/vfio1", O_RDWR);
-	assert_int_equal(bind(dev, one, NULL), 0);
-	assert_fails(bind(sibling, two, NULL), EPERM);
-	assert_int_equal(bind(sibling, one, NULL), 0);
+	assert_int_equal(raw_bind(dev, one, NULL), 0);
+	assert_fails(raw_bind(sibling, two, NULL), EPERM);
+	assert_int_equal(raw_bind(sibling, one, NULL), 0);
 	os_close(sibling);
 	sibling = os_open("/dev/vfio/devices/vfio2", O_RDWR);
-	assert_fails(bind(sibling, one, NULL), EPERM);
+	assert_fails(raw_bind(sibling, one, NULL), EPERM);
 	os_close(sibling);
 	os_close(dev);
 	os_close(two);
@@ -284,17 +239,17 @@ static void objects_are_numbered_and_counted(void **state)
 	longer.more = 0;
 	assert_int_equal(os_ioctl(iommu, ABI_IOMMU_IOAS_ALLOC, &longer), 0);
 	assert_int_equal(longer.cmd.out_ioas_id, 1);
-	assert_int_equal(ioas_alloc(iommu, &a), 0);
+	assert_int_equal(raw_ioas_alloc(iommu, &a), 0);
 	assert_int_equal(a, 2);
 	assert_int_equal(emu_usage().objects, 2);
-	assert_int_equal(destroy(iommu, 1), 0);
-	assert_fails(destroy(iommu, 1), ENOENT);
-	assert_int_equal(ioas_alloc(iommu, &b), 0);
+	assert_int_equal(raw_destroy(iommu, 1), 0);
+	assert_fails(raw_destroy(iommu, 1), ENOENT);
+	assert_int_equal(raw_ioas_alloc(iommu, &b), 0);
 	assert_int_equal(b, 1);
 	emu_iommu()->object_limit = 2;
-	assert_fails(ioas_alloc(iommu, &b), ENOMEM);
+	assert_fails(raw_ioas_alloc(iommu, &b), ENOMEM);
 	assert_fails(os_ioctl(iommu, ABI_IOMMU_IOCTL(0x7f), &cmd), ENOTTY);
-	assert_int_equal(destroy(iommu, 1), 0);
+	assert_int_equal(raw_destroy(iommu, 1), 0);
 	emu_expect_violation("closed with 1 objects");
 	os_close(iommu);
 	assert_int_equal(emu_usage().objects, 0);
@@ -308,20 +263,20 @@ static void attached_objects_cannot_be_destroyed(void **state)
 	start(&f);
 	assert_int_equal(emu_usage().objects, 3);
 	pt = f.ioas;
-	assert_int_equal(attach(f.dev, &pt), 0);
+	assert_int_equal(raw_attach(f.dev, &pt), 0);
 	assert_int_not_equal(pt, f.ioas);
-	assert_fails(destroy(f.iommu, f.ioas), EBUSY);
-	assert_fails(destroy(f.iommu, pt), EBUSY);
-	assert_fails(destroy(f.iommu, f.devid), EBUSY);
+	assert_fails(raw_destroy(f.iommu, f.ioas), EBUSY);
+	assert_fails(raw_destroy(f.iommu, pt), EBUSY);
+	assert_fails(raw_destroy(f.iommu, f.devid), EBUSY);
 	pt = 99;
-	assert_fails(attach(f.dev, &pt), ENOENT);
+	assert_fails(raw_attach(f.dev, &pt), ENOENT);
 	pt = f.devid;
-	assert_fails(attach(f.dev, &pt), EINVAL);
+	assert_fails(raw_attach(f.dev, &pt), EINVAL);
 	assert_int_equal(detach(f.dev), 0);
 	assert_int_equal(detach(f.dev), 0);
 	assert_int_equal(emu_usage().objects, 2);
-	assert_int_equal(destroy(f.iommu, f.ioas), 0);
-	assert_int_equal(ioas_alloc(f.iommu, &f.ioas), 0);
+	assert_int_equal(raw_destroy(f.iommu, f.ioas), 0);
+	assert_int_equal(raw_ioas_alloc(f.iommu, &f.ioas), 0);
 	stop(&f);
 }
 
@@ -345,9 +300,9 @@ static void failing_destroy_destroys(void **state)
 	int iommu = os_open("/dev/iommu", O_RDWR);
 	uint32_t id;
 
-	assert_int_equal(ioas_alloc(iommu, &id), 0);
+	assert_int_equal(raw_ioas_alloc(iommu, &id), 0);
 	emu_fail_at(EMU_DESTROY, 1, EIO);
-	assert_fails(destroy(iommu, id), EIO);
+	assert_fails(raw_destroy(iommu, id), EIO);
 	assert_string_equal(emu_fail_call(), "ioctl DESTROY");
 	os_close(iommu);
 }
@@ -537,19 +492,234 @@ static void attaching_checks_what_is_mapped(void **state)
 	detach(f.dev);
 	ioas = f.ioas;
 	assert_int_equal(map_at(&f, f.mem, 0xfee00000, PAGE), 0);
-	assert_fails(attach(f.dev, &ioas), EADDRINUSE);
+	assert_fails(raw_attach(f.dev, &ioas), EADDRINUSE);
 	assert_int_equal(unmap_all(&f), 0);
 	assert_int_equal(map_at(&f, (void *)0x10000, 0x10000, PAGE), 0);
-	assert_fails(attach(f.dev, &ioas), EFAULT);
+	assert_fails(raw_attach(f.dev, &ioas), EFAULT);
 	assert_int_equal(unmap_all(&f), 0);
-	assert_int_equal(attach(f.dev, &ioas), 0);
+	assert_int_equal(raw_attach(f.dev, &ioas), 0);
 	stop(&f);
+}
+
+/* -------------------------------------------------------------------- token */
+
+#define TOKEN "2ab74924-c335-45f4-9b16-8569e5b08258"
+#define OTHER "2ab74924-c335-45f4-9b16-8569e5b08259"
+
+static const uint8_t token_bytes[16] = { 0x2a, 0xb7, 0x49, 0x24, 0xc3, 0x35, 0x45, 0xf4,
+					 0x9b, 0x16, 0x85, 0x69, 0xe5, 0xb0, 0x82, 0x58 };
+
+static int bind_with(int dev, int iommu, const uint8_t *token)
+{
+	struct abi_vfio_device_bind_iommufd cmd = {
+		.argsz = sizeof(cmd),
+		.flags = ABI_VFIO_DEVICE_BIND_FLAG_TOKEN,
+		.iommufd = iommu,
+		.token_uuid_ptr = (uintptr_t)token,
+	};
+
+	return os_ioctl(dev, ABI_VFIO_DEVICE_BIND_IOMMUFD, &cmd);
+}
+
+static void token_is_asked_for_at_bind(void **state)
+{
+	const uint8_t wrong[16] = { 1 };
+	int iommu = os_open("/dev/iommu", O_RDWR), dev, plain;
+
+	emu_pci_add(&(struct emu_pci_opts){ .vf_token = TOKEN });
+	emu_pci_add(&(struct emu_pci_opts){ .bdf = EMU_BDF2 });
+	dev = raw_open_node(EMU_BDF);
+	plain = raw_open_node(EMU_BDF2);
+	assert_fails(raw_bind(dev, iommu, NULL), EACCES);
+	assert_fails(bind_with(dev, iommu, wrong), EACCES);
+	assert_fails(bind_with(plain, iommu, token_bytes), EINVAL);
+	emu_iommu()->no_token = true;
+	assert_fails(bind_with(dev, iommu, token_bytes), EINVAL);
+	assert_int_equal(raw_bind(dev, iommu, NULL), 0);
+	os_close(dev);
+	emu_iommu()->no_token = false;
+	dev = raw_open_node(EMU_BDF);
+	assert_int_equal(bind_with(dev, iommu, token_bytes), 0);
+	os_close(dev);
+	os_close(plain);
+	os_close(iommu);
+}
+
+static void token_is_asked_for_at_get_device_fd(void **state)
+{
+	static const struct {
+		const char *name;
+		int err;
+	} cases[] = {
+		{ EMU_BDF, EACCES },
+		{ EMU_BDF " vf_token=" OTHER, EACCES },
+		{ EMU_BDF " vf_token=2ab74924", EINVAL },
+		{ EMU_BDF " vf_token=2ab74924-c335-45f4-9b16-8569e5b0825g", EINVAL },
+		{ EMU_BDF " vf_token=" TOKEN " other=1", EINVAL },
+		{ EMU_BDF "x vf_token=" TOKEN, ENODEV },
+		{ EMU_BDF " vf_token=" TOKEN, 0 },
+	};
+	int container = os_open("/dev/vfio/vfio", O_RDWR), group, dev;
+
+	emu_pci_add(&(struct emu_pci_opts){ .vf_token = TOKEN, .group = 7 });
+	group = os_open("/dev/vfio/7", O_RDWR);
+	assert_int_equal(os_ioctl(group, VFIO_GROUP_SET_CONTAINER, &container), 0);
+	assert_int_equal(os_ioctl(container, VFIO_SET_IOMMU, (void *)VFIO_TYPE1v2_IOMMU), 0);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		dev = os_ioctl(group, VFIO_GROUP_GET_DEVICE_FD, (void *)(uintptr_t)cases[i].name);
+		if (cases[i].err)
+			assert_int_equal(errno, cases[i].err);
+		assert_int_equal(dev < 0, cases[i].err != 0);
+	}
+	os_close(dev);
+	os_close(group);
+	os_close(container);
+}
+
+/* -------------------------------------------------------------- page faults */
+
+static int fault_queue(int iommu, struct abi_iommu_fault_alloc *cmd)
+{
+	*cmd = (struct abi_iommu_fault_alloc){ .size = sizeof(*cmd) };
+
+	return os_ioctl(iommu, ABI_IOMMU_FAULT_QUEUE_ALLOC, cmd);
+}
+
+static int hwpt_alloc(struct fd *f, uint32_t fault, uint32_t *id)
+{
+	struct abi_iommu_hwpt_alloc cmd = {
+		.size = sizeof(cmd),
+		.flags = ABI_IOMMU_HWPT_FAULT_ID_VALID,
+		.dev_id = f->devid,
+		.pt_id = f->ioas,
+		.fault_id = fault,
+	};
+	int ret = os_ioctl(f->iommu, ABI_IOMMU_HWPT_ALLOC, &cmd);
+
+	*id = cmd.out_hwpt_id;
+
+	return ret;
+}
+
+static void fault_queue_is_held_by_its_users(void **state)
+{
+	struct abi_iommu_fault_alloc q;
+	uint32_t hwpt, pt;
+	struct fd f;
+
+	start(&f);
+	emu_iommu()->no_fault_queue = true;
+	assert_fails(fault_queue(f.iommu, &q), ENOTTY);
+	emu_iommu()->no_fault_queue = false;
+	assert_int_equal(fault_queue(f.iommu, &q), 0);
+	assert_true(q.out_fault_fd > 2);
+	assert_fails(hwpt_alloc(&f, f.ioas, &hwpt), ENOENT);
+	emu_iommu()->no_fault_hwpt = true;
+	assert_fails(hwpt_alloc(&f, q.out_fault_id, &hwpt), EOPNOTSUPP);
+	emu_iommu()->no_fault_hwpt = false;
+	assert_int_equal(hwpt_alloc(&f, q.out_fault_id, &hwpt), 0);
+	pt = hwpt;
+	emu_iommu()->no_pri = true;
+	assert_fails(raw_attach(f.dev, &pt), ENODEV);
+	emu_iommu()->no_pri = false;
+	assert_int_equal(raw_attach(f.dev, &pt), 0);
+	assert_int_equal(pt, hwpt);
+	assert_fails(raw_destroy(f.iommu, hwpt), EBUSY);
+	pt = f.ioas;
+	assert_int_equal(raw_attach(f.dev, &pt), 0);
+	assert_fails(raw_destroy(f.iommu, q.out_fault_id), EBUSY);
+	assert_int_equal(raw_destroy(f.iommu, hwpt), 0);
+	assert_fails(raw_destroy(f.iommu, q.out_fault_id), EBUSY);
+	os_close(q.out_fault_fd);
+	assert_int_equal(raw_destroy(f.iommu, q.out_fault_id), 0);
+	stop(&f);
+}
+
+/* The thread that maps what a device misses. */
+struct handler {
+	struct raw *r;
+	int fd;
+	void *mem;
+	uint32_t code;
+	struct abi_iommu_hwpt_pgfault seen;
+};
+
+static void *handle_one(void *arg)
+{
+	struct abi_iommu_hwpt_page_response answer = {};
+	struct handler *h = arg;
+
+	if (read(h->fd, &h->seen, sizeof(h->seen)) != sizeof(h->seen))
+		return NULL;
+	if (h->mem)
+		raw_map(h->r, h->mem, h->seen.addr, PAGE,
+			VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE);
+	answer.cookie = h->seen.cookie;
+	answer.code = h->code;
+	if (write(h->fd, &answer, sizeof(answer)) != sizeof(answer))
+		return NULL;
+
+	return h;
+}
+
+static uint16_t read_by_fault(struct raw *r, struct handler *h, uint64_t iova)
+{
+	const struct raw_cmd cmd = raw_rw(2, 1, 0, 8, iova, 0);
+	pthread_t thread;
+	uint16_t status;
+	void *ret;
+
+	assert_int_equal(pthread_create(&thread, NULL, handle_one, h), 0);
+	status = raw_sync(r, 1, &cmd);
+	assert_int_equal(pthread_join(thread, &ret), 0);
+	assert_non_null(ret);
+
+	return status;
+}
+
+static void device_waits_for_missing_page(void **state)
+{
+	struct abi_iommu_fault_alloc q;
+	struct handler h = {};
+	struct fd f = {};
+	struct raw r;
+	uint32_t hwpt;
+
+	raw_start(&r, NULL);
+	f.iommu = r.iommu;
+	f.ioas = r.ioas;
+	f.devid = 1;
+	assert_int_equal(fault_queue(r.iommu, &q), 0);
+	assert_int_equal(hwpt_alloc(&f, q.out_fault_id, &hwpt), 0);
+	/* the same mappings by another page table: nothing is missed */
+	assert_int_equal(raw_attach(r.dev, &hwpt), 0);
+	h.r = &r;
+	h.fd = q.out_fault_fd;
+	h.mem = r.buf;
+	memset(emu_nvme_disk(r.nvme, 1, NULL), 0x44, PAGE);
+	assert_int_equal(read_by_fault(&r, &h, 0x50000000), 0);
+	assert_int_equal(h.seen.addr, 0x50000000);
+	assert_int_equal(h.seen.dev_id, f.devid);
+	assert_int_equal(h.seen.perm, ABI_IOMMU_PGFAULT_PERM_WRITE);
+	assert_int_equal(r.buf[0], 0x44);
+	raw_unmap(&r, 0x50000000, PAGE);
+
+	h.mem = NULL;
+	h.code = ABI_IOMMUFD_PAGE_RESP_INVALID;
+	emu_expect_violation("unmapped IOVA");
+	assert_int_not_equal(read_by_fault(&r, &h, 0x50000000), 0);
+	raw_disable(&r);
+	os_close(q.out_fault_fd);
+	assert_int_equal(raw_attach(r.dev, &f.ioas), 0);
+	raw_destroy(r.iommu, hwpt);
+	raw_destroy(r.iommu, q.out_fault_id);
+	raw_close(&r);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, emu_teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, emu_setup_iommufd, emu_teardown)
 		T(nodes_come_and_go_with_driver_and_options),
 		T(device_is_closed_until_bound),
 		T(group_and_node_exclude_each_other),
@@ -564,6 +734,10 @@ int main(void)
 		T(kernel_chooses_the_lowest_hole_but_0),
 		T(unmap_takes_whole_mappings),
 		T(attaching_checks_what_is_mapped),
+		T(token_is_asked_for_at_bind),
+		T(token_is_asked_for_at_get_device_fd),
+		T(fault_queue_is_held_by_its_users),
+		T(device_waits_for_missing_page),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

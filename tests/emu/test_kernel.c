@@ -80,7 +80,9 @@ static void group_and_container_keep_their_order(void **state)
 	assert_fails(get_device(group, "0000:09:00.0"), ENODEV);
 	assert_fails(get_device(group, "garbage"), ENODEV);
 
-	device = get_device(group, EMU_BDF " vf_token=00000000-0000-0000-0000-000000000000");
+	assert_fails(get_device(group, EMU_BDF " vf_token=00000000-0000-0000-0000-000000000000"),
+		     EINVAL);
+	device = get_device(group, EMU_BDF);
 	assert_true(device > 2);
 	again = get_device(group, EMU_BDF);
 	assert_true(again > 2);
@@ -449,7 +451,7 @@ static void teardown_reports_leaks(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-#define T(name) cmocka_unit_test_setup_teardown(name, emu_setup, emu_teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, emu_setup_type1, emu_teardown)
 		T(group_of_device_bound_to_nvme_is_absent),
 		T(group_opens_once),
 		T(group_and_container_keep_their_order),

@@ -486,16 +486,22 @@ static void close_while_enabled(void **state)
 	raw_close(&r);
 }
 
-static void container_closed_with_mappings(void **state)
+static void address_space_left_with_mappings(void **state)
 {
 	struct raw r;
 
 	emu_nvme_add(NULL);
 	raw_open(&r, EMU_BDF);
 	os_close(r.dev);
-	os_close(r.container);
-	os_close(r.group);
-	ONCE("container released with 2 DMA mappings");
+	if (r.iommu >= 0) {
+		raw_destroy(r.iommu, r.ioas);
+		os_close(r.iommu);
+		ONCE("IOAS destroyed with 2 DMA mappings");
+	} else {
+		os_close(r.container);
+		os_close(r.group);
+		ONCE("container released with 2 DMA mappings");
+	}
 	os_munmap(r.queue_mem, 2 * 4096 * RAW_QUEUES);
 	os_munmap(r.buf, RAW_BUF_SIZE);
 	os_munmap(r.bar, 4 * 4096);
@@ -572,7 +578,7 @@ int main(void)
 		T(dbbuf_config_with_an_offset),
 		T(munmap_of_foreign_memory),
 		T(close_while_enabled),
-		T(container_closed_with_mappings),
+		T(address_space_left_with_mappings),
 		T(register_access_outside_of_a_mapping),
 		T(shadow_doorbell_must_agree),
 		cmocka_unit_test(expected_violation_that_does_not_come_fails),

@@ -188,7 +188,7 @@ static int unset_container(struct vfio_group *g)
 	return 0;
 }
 
-/* The name may be followed by options such as vf_token=. */
+/* The name may be followed by options. */
 static struct emu_pci *group_device(const struct vfio_group *g, const char *name)
 {
 	size_t len = strcspn(name, " ");
@@ -204,14 +204,16 @@ static struct emu_pci *group_device(const struct vfio_group *g, const char *name
 
 static int get_device_fd(struct vfio_group *g, const char *name)
 {
-	struct emu_pci *pci;
-	int fd;
+	struct emu_pci *pci = group_device(g, name);
+	int fd, err;
 
-	if (!g->container || !g->container->iommu)
-		return emu_errno(EINVAL);
-	pci = group_device(g, name);
 	if (!pci)
 		return emu_errno(ENODEV);
+	err = sriov_check_options(pci, name + strlen(pci->bdf));
+	if (err)
+		return emu_errno(err);
+	if (!g->container || !g->container->iommu)
+		return emu_errno(EINVAL);
 	fd = fd_install(&device_file_ops, O_RDWR, pci);
 	if (fd < 0)
 		return -1;

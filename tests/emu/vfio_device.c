@@ -8,6 +8,8 @@
 
 #include <linux/pci_regs.h>
 
+#include "os/abi.h"
+
 #define REGION_SHIFT 40
 #define REGION_MASK ((1ULL << REGION_SHIFT) - 1)
 #define NUM_REGIONS VFIO_PCI_NUM_REGIONS
@@ -76,6 +78,31 @@ static int set_irqs(struct emu_pci *pci, const struct vfio_irq_set *set)
 	return ret;
 }
 
+#define FEATURE_FLAGS \
+	(VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_PROBE)
+
+/* Only dma-bufs, which one can get. */
+static int feature(struct emu_pci *pci, struct vfio_device_feature *arg)
+{
+	const uint32_t how = arg->flags & FEATURE_FLAGS;
+
+	if (arg->argsz < sizeof(*arg) || arg->flags & ~(FEATURE_FLAGS | VFIO_DEVICE_FEATURE_MASK))
+		return emu_errno(EINVAL);
+	if (how == (VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_SET))
+		return emu_errno(EINVAL);
+	if ((arg->flags & VFIO_DEVICE_FEATURE_MASK) != ABI_VFIO_DEVICE_FEATURE_DMA_BUF ||
+	    emu_iommu()->no_dma_buf)
+		return emu_errno(ENOTTY);
+	if (how & VFIO_DEVICE_FEATURE_SET)
+		return emu_errno(EINVAL);
+	if (how & VFIO_DEVICE_FEATURE_PROBE)
+		return 0;
+	if (!how || arg->argsz < sizeof(*arg) + sizeof(struct abi_vfio_device_feature_dma_buf))
+		return emu_errno(EINVAL);
+
+	return dmabuf_export(pci, (const void *)arg->data);
+}
+
 static int device_ioctl(struct emu_file *file, unsigned long request, void *arg)
 {
 	struct emu_pci *pci = file->priv;
@@ -91,6 +118,8 @@ static int device_ioctl(struct emu_file *file, unsigned long request, void *arg)
 		return set_irqs(pci, arg);
 	case VFIO_DEVICE_RESET:
 		return device_reset(pci);
+	case VFIO_DEVICE_FEATURE:
+		return feature(pci, arg);
 	default:
 		return emu_errno(ENOTTY);
 	}
@@ -225,6 +254,7 @@ void device_first_open(struct emu_pci *pci)
 {
 	if (pci->config[0] != 0xff)
 		pci->config[PCI_COMMAND] &= ~PCI_COMMAND_MASTER;
+	sriov_opened(pci);
 }
 
 void device_last_close(struct emu_pci *pci)
@@ -235,6 +265,8 @@ void device_last_close(struct emu_pci *pci)
 	pci_reset(pci);
 	pci->config[PCI_COMMAND] &= ~PCI_COMMAND_MASTER;
 	space_device_gone(pci);
+	pci->closed++;
+	sriov_closed(pci);
 }
 
 /* By the group. */
