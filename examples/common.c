@@ -10,7 +10,6 @@
 #include <string.h>
 #include <strings.h>
 
-#include <nvme/types.h>
 #include <vfn/pci.h>
 
 #define MAX_OPTIONS 16
@@ -213,22 +212,46 @@ const char *size_text(uint64_t bytes)
 	return text;
 }
 
-static void identify(struct nvme_ctrl *ctrl, uint8_t cns, uint32_t nsid, void *data)
+void execute(struct nvme_ctrl *ctrl, struct nvme_sq *sq, union nvme_cmd *cmd, void *data,
+	     size_t len, struct nvme_cqe *cqe, const char *fmt, ...)
 {
-	struct nvme_cqe cqe = {};
+	struct nvme_cqe status = {};
+	char what[128];
+	va_list ap;
+	int failed = nvme_sync(ctrl, sq, cmd, data, len, &status), err = errno;
+
+	va_start(ap, fmt);
+	vsnprintf(what, sizeof(what), fmt, ap);
+	va_end(ap);
+
+	errno = err;
+	if (failed && err == EIO && !nvme_cqe_ok(&status))
+		die_status(&status, "%s", what);
+	if (failed)
+		die_vfn("%s", what);
+	if (cqe)
+		*cqe = status;
+}
+
+void identify(struct nvme_ctrl *ctrl, uint8_t cns, uint8_t csi, uint32_t nsid, void *data)
+{
 	union nvme_cmd cmd = {
 		.identify = {
 			.opcode = nvme_admin_identify,
 			.nsid = cpu_to_le32(nsid),
 			.cns = cns,
+			.csi = csi,
 		},
 	};
 
-	if (!nvme_admin(ctrl, &cmd, data, NVME_IDENTIFY_DATA_SIZE, &cqe))
-		return;
-	if (errno == EIO && !nvme_cqe_ok(&cqe))
-		die_status(&cqe, "identify (cns %u, nsid %u)", cns, nsid);
-	die_vfn("identify (cns %u, nsid %u)", cns, nsid);
+	execute(ctrl, ctrl->adminq.sq, &cmd, data, NVME_IDENTIFY_DATA_SIZE, NULL,
+		"identify (cns %u, nsid %u)", cns, nsid);
+}
+
+unsigned int format_index(const struct nvme_id_ns *id_ns)
+{
+	/* bits 6:5 extend the index beyond 16 formats */
+	return (id_ns->flbas & 0xf) | (id_ns->flbas >> 5 & 3) << 4;
 }
 
 void get_namespace(struct nvme_ctrl *ctrl, uint32_t nsid, struct nvm_namespace *ns)
@@ -245,15 +268,14 @@ void get_namespace(struct nvme_ctrl *ctrl, uint32_t nsid, struct nvm_namespace *
 	if (len < 0)
 		die("out of memory");
 
-	identify(ctrl, NVME_IDENTIFY_CNS_NS, nsid, data);
+	identify(ctrl, NVME_IDENTIFY_CNS_NS, 0, nsid, data);
 	id_ns = data;
 	ns->nsid = nsid;
 	ns->blocks = le64_to_cpu(id_ns->nsze);
 	if (!ns->blocks)
 		die("namespace %u is not there or not active", nsid);
 
-	/* bits 6:5 extend the index beyond 16 formats */
-	format = (id_ns->flbas & 0xf) | (id_ns->flbas >> 5 & 3) << 4;
+	format = format_index(id_ns);
 	if (id_ns->lbaf[format].ds < 9 || id_ns->lbaf[format].ds > 16)
 		die("namespace %u: blocks of 2^%u bytes make no sense", nsid,
 		    id_ns->lbaf[format].ds);
@@ -266,7 +288,7 @@ void get_namespace(struct nvme_ctrl *ctrl, uint32_t nsid, struct nvm_namespace *
 	if (ns->max_transfer > 65536ULL * ns->block_size)
 		ns->max_transfer = 65536ULL * ns->block_size;
 
-	identify(ctrl, NVME_IDENTIFY_CNS_CTRL, 0, data);
+	identify(ctrl, NVME_IDENTIFY_CNS_CTRL, 0, 0, data);
 	id_ctrl = data;
 	if (id_ctrl->mdts && id_ctrl->mdts < 32) {
 		uint64_t mdts = 1ULL << (id_ctrl->mdts + 12 + NVME_CAP_MPSMIN(cap));

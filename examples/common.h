@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <nvme/types.h>
 #include <vfn/nvme.h>
 
 /*
@@ -45,6 +46,17 @@ void die_vfn(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn
 /* The same after a command has failed: adds its status. */
 void die_status(const struct nvme_cqe *cqe, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3), noreturn));
+
+/* Execute a command that moves up to @len bytes of @data and wait for it, or say what failed. */
+void execute(struct nvme_ctrl *ctrl, struct nvme_sq *sq, union nvme_cmd *cmd, void *data,
+	     size_t len, struct nvme_cqe *cqe, const char *fmt, ...)
+	__attribute__((format(printf, 7, 8)));
+
+/* The 4096 bytes of an Identify data structure. */
+void identify(struct nvme_ctrl *ctrl, uint8_t cns, uint8_t csi, uint32_t nsid, void *data);
+
+/* Index of the LBA format in use. */
+unsigned int format_index(const struct nvme_id_ns *id_ns);
 
 /* "16 MiB", in the largest unit that divides it. The text is static. */
 const char *size_text(uint64_t bytes);

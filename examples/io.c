@@ -20,16 +20,29 @@
 #define MAX_DEPTH 1024
 #define TIMEOUT_S 30
 
+/* Most pieces that --vector and --iova cut the memory of a transfer into. */
+#define PIECES 16
+
+/* How commands describe memory: in one piece or in several; by addresses of which kind; by PRPs or SGLs. */
+struct how {
+	bool vector, iova, sgl;
+};
+
 /* What to do, in bytes. */
 struct job {
 	uint64_t start, len;
 	uint64_t seed;
 	uint64_t depth;
+	struct how how;
 };
 
-/* What a request does; it has the share of the buffer that its command identifier says. */
+/*
+ * What a request does; it has the share of the buffer that its command identifier
+ * says. Several pieces lie in memory in reverse order.
+ */
 struct slot {
-	void *buf;
+	struct iovec pieces[PIECES];
+	int n;
 	uint64_t offset;
 	size_t len;
 };
@@ -47,8 +60,50 @@ static void check(const void *buf, size_t len, uint64_t seed, uint64_t offset)
 	    le64_to_cpu(found), le64_to_cpu(pattern_word(seed, bad)));
 }
 
+/* Cut memory with room for @room bytes into pieces of whole pages, the last one of what is left. */
+static void cut(struct slot *slot, char *mem, size_t room, bool vector)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE), size = slot->len, left = slot->len;
+
+	if (vector)
+		size = ALIGN_UP((slot->len + PIECES - 1) / PIECES, page);
+
+	for (slot->n = 0; left; slot->n++) {
+		size_t len = left < size ? left : size;
+
+		room -= vector ? size : room;
+		slot->pieces[slot->n] = (struct iovec){ .iov_base = mem + room, .iov_len = len };
+		left -= len;
+	}
+}
+
+static int describe(struct nvme_ctrl *ctrl, struct nvme_rq *rq, union nvme_cmd *cmd,
+		    const struct iommu_dmabuf *buffer, const struct how *how)
+{
+	struct slot *slot = rq->opaque;
+	struct iova_vec pieces[PIECES];
+
+	for (int i = 0; i < slot->n; i++) {
+		ptrdiff_t offset = (char *)slot->pieces[i].iov_base - (char *)buffer->vaddr;
+
+		pieces[i].iova = buffer->iova + (iova_t)offset;
+		pieces[i].len = slot->pieces[i].iov_len;
+	}
+
+	if (how->iova && how->sgl)
+		return nvme_rq_mapv_iova_sgl(ctrl, rq, cmd, pieces, slot->n);
+	if (how->iova)
+		return nvme_rq_mapv_iova_prp(ctrl, rq, cmd, pieces, slot->n);
+	if (how->sgl)
+		return nvme_rq_mapv_sgl(ctrl, rq, cmd, slot->pieces, slot->n);
+	if (how->vector)
+		return nvme_rq_mapv_prp(ctrl, rq, cmd, slot->pieces, slot->n);
+
+	return nvme_rq_map_prp(ctrl, rq, cmd, pieces[0].iova, pieces[0].len);
+}
+
 static void submit(struct nvme_ctrl *ctrl, const struct nvm_namespace *ns, struct nvme_rq *rq,
-		   iova_t iova, bool write)
+		   const struct iommu_dmabuf *buffer, const struct how *how, bool write)
 {
 	struct slot *slot = rq->opaque;
 	union nvme_cmd cmd = {
@@ -60,10 +115,31 @@ static void submit(struct nvme_ctrl *ctrl, const struct nvm_namespace *ns, struc
 		},
 	};
 
-	if (nvme_rq_map_prp(ctrl, rq, &cmd, iova, slot->len))
+	if (describe(ctrl, rq, &cmd, buffer, how))
 		die_vfn("cannot describe the memory");
 
 	nvme_rq_post(rq, &cmd);
+}
+
+/* What is read must not be what happened to be there. */
+static void prepare(const struct slot *slot, uint64_t seed, bool write)
+{
+	uint64_t offset = slot->offset;
+
+	for (int i = 0; i < slot->n; offset += slot->pieces[i++].iov_len)
+		if (write)
+			pattern_fill(slot->pieces[i].iov_base, slot->pieces[i].iov_len, seed,
+				     offset);
+		else
+			memset(slot->pieces[i].iov_base, 0xa5, slot->pieces[i].iov_len);
+}
+
+static void check_pieces(const struct slot *slot, uint64_t seed)
+{
+	uint64_t offset = slot->offset;
+
+	for (int i = 0; i < slot->n; offset += slot->pieces[i++].iov_len)
+		check(slot->pieces[i].iov_base, slot->pieces[i].iov_len, seed, offset);
 }
 
 /* Wait for the next completion; returns its request. */
@@ -94,31 +170,29 @@ static void transfer(struct nvme_ctrl *ctrl, const struct nvm_namespace *ns, con
 {
 	static struct slot slots[MAX_DEPTH];
 	uint64_t offset = job->start, end = job->start + job->len, left = job->len;
+	size_t room = ns->max_transfer;
 	struct nvme_rq *rq;
 	struct slot *slot;
 
 	while (left) {
 		while (offset < end && (rq = nvme_rq_acquire(&ctrl->sq[QID]))) {
 			slot = rq->opaque = &slots[rq->cid];
-			slot->buf = (char *)buffer->vaddr + rq->cid * ns->max_transfer;
 			slot->offset = offset;
 			slot->len = end - offset < ns->max_transfer ? end - offset :
 								      ns->max_transfer;
 			offset += slot->len;
 
-			/* what is read must not be what happened to be there */
-			if (write)
-				pattern_fill(slot->buf, slot->len, job->seed, slot->offset);
-			else
-				memset(slot->buf, 0xa5, slot->len);
-			submit(ctrl, ns, rq, buffer->iova + rq->cid * ns->max_transfer, write);
+			cut(slot, (char *)buffer->vaddr + rq->cid * room, room,
+			    job->how.vector || job->how.iova);
+			prepare(slot, job->seed, write);
+			submit(ctrl, ns, rq, buffer, &job->how, write);
 		}
 		nvme_sq_update_tail(&ctrl->sq[QID]);
 
 		rq = complete(ctrl, write);
 		slot = rq->opaque;
 		if (!write)
-			check(slot->buf, slot->len, job->seed, slot->offset);
+			check_pieces(slot, job->seed);
 		left -= slot->len;
 		nvme_rq_release(rq);
 	}
@@ -135,6 +209,8 @@ static void run(const char *bdf, uint32_t nsid, uint64_t slba, struct job *job, 
 		die_vfn("cannot initialise the controller");
 	get_namespace(&ctrl, nsid, &ns);
 
+	if (job->how.sgl && !(ctrl.flags & NVME_CTRL_F_SGLS_SUPPORTED))
+		die("--sgl: the controller has no SGLs");
 	if (job->len % ns.block_size)
 		usage_error("--length: %" PRIu64 " is not a multiple of the blocks' %u bytes",
 			    job->len, ns.block_size);
@@ -223,6 +299,11 @@ int main(int argc, char **argv)
 		{ 'w', "write-only", NULL, "do not read back", .flag = &write_only },
 		{ 'r', "read-only", NULL, "compare with what was written before",
 		  .flag = &read_only },
+		{ 0, "vector", NULL, "memory in up to 16 pieces, which the library translates",
+		  .flag = &job.how.vector },
+		{ 0, "iova", NULL, "memory in up to 16 pieces by their I/O virtual addresses",
+		  .flag = &job.how.iova },
+		{ 0, "sgl", NULL, "SGLs instead of PRPs", .flag = &job.how.sgl },
 		{ 'f', "verify-file", "PATH",
 		  "read a kernel block device instead (of a file, blocks of 512 bytes)",
 		  .text = &file, .replaces_bdf = true },
@@ -238,6 +319,8 @@ int main(int argc, char **argv)
 		options);
 	if (write_only && read_only)
 		usage_error("--write-only and --read-only exclude each other");
+	if (job.how.vector && job.how.iova)
+		usage_error("--vector and --iova exclude each other");
 	if (file && (bdf || write_only))
 		usage_error("--verify-file just reads, from PATH");
 

@@ -115,6 +115,28 @@ def io_writes_what_its_documentation_says_and_nothing_else():
 
 
 @test
+def io_describes_memory_in_every_way():
+    with tempfile.TemporaryDirectory() as folder:
+        disk = pathlib.Path(folder) / "disk"
+        for number, how in enumerate((["--vector"], ["--iova"], ["--sgl"], ["--vector", "--sgl"], ["--iova", "--sgl"])):
+            for length in (512, 8192, 2**20 + 4608):
+                seed = 100 * number + length
+                says(run("io", *BDF, "--length", str(length), "--pattern", str(seed), *how, EXAMPLE_DISK=str(disk)),
+                     "verified ")
+                data = disk.read_bytes()
+                assert data[:length] == pattern(seed, 0, length), f"{length} bytes by {how}"
+                assert not any(data[length:]), "more was written"
+    says(run("io", *BDF, "--vector", "--iova", status=2), "exclude")
+    says(run("io", *BDF, "--sgl", status=1, EXAMPLE_NO_SGLS="1"), "has no SGLs")
+
+
+@test
+def zns_and_pi_refuse_other_namespaces():
+    says(run("zns", *BDF, status=1), "namespace 1 has no zones")
+    says(run("pi", *BDF, status=1), "namespace 1 has no protection information")
+
+
+@test
 def io_notices_data_that_is_not_what_it_wrote():
     says(run("io", *BDF, "--read-only", status=1), "byte 0:")
 

@@ -28,7 +28,10 @@ static int save_disk(struct emu_nvme *nvme, const char *path)
 
 int main(int argc, char **argv)
 {
-	const struct emu_nvme_opts opts = { .pci = { .msi_vectors = 1 } };
+	const struct emu_nvme_opts opts = {
+		.pci = { .msi_vectors = 1 },
+		.sgls = getenv("EXAMPLE_NO_SGLS") ? 0 : 1,
+	};
 	const char *path = getenv("EXAMPLE_DISK");
 	struct emu_nvme *nvme;
 	int status;

@@ -21,6 +21,18 @@ for nsid in 1 2; do
 		io --verify-file "$(block_of "$BDF_A" $nsid)" -l 4M --pattern $seed
 done
 
+# However the memory is described.
+check 'bind' vfntool bind "$BDF_A"
+for how in --vector --iova --sgl '--vector --sgl' '--iova --sgl'; do
+	seed=$((seed + 1))
+	check "write $how" io -d "$BDF_A" -l 2051K --pattern $seed --write-only $how
+	check 'the kernel reads the same' io --verify-file "$(block_of "$BDF_B" 1)" -l 2051K --pattern $seed
+	check "read $how" io -d "$BDF_A" -l 2051K --pattern $seed --read-only $how
+done
+check 'write what the rest looks for' io -d "$BDF_A" -l 4M --pattern 42 --write-only
+check 'reset' vfntool reset "$BDF_A"
+check 'the kernel has it again' wait_for_kernel "$BDF_A"
+
 # And the other way round: what the kernel wrote is what the library reads.
 check 'bind' vfntool bind "$BDF_A"
 dd if=/dev/zero of="$(block_of "$BDF_B" 1)" bs=64k count=1 oflag=direct 2>/dev/null
