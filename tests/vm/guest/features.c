@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Tells which features of VFIO and iommufd this kernel has, asking it and not the library: "has NAME" or "lacks NAME". */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>

@@ -208,12 +208,14 @@ static void ask_host(const char *request, char *reply, size_t len)
 	}
 	reply[got] = '\0';
 	close(fd);
-
-	if (!strncmp(reply, "{\"error\"", strlen("{\"error\"")))
-		fail_msg("%s: %s", request, reply);
 }
 
-void host_qmp(const char *fmt, ...)
+static bool refused(const char *reply)
+{
+	return !strncmp(reply, "{\"error\"", strlen("{\"error\""));
+}
+
+bool host_try_qmp(const char *fmt, ...)
 {
 	char request[512], reply[1024];
 	va_list args;
@@ -226,6 +228,10 @@ void host_qmp(const char *fmt, ...)
 	memcpy(request + len, "\n", 2);
 
 	ask_host(request, reply, sizeof(reply));
+	if (refused(reply))
+		print_message("# %s# %s", request, reply);
+
+	return !refused(reply);
 }
 
 void host_trace(const char *event)

@@ -63,8 +63,9 @@ int guest_kernel_open(const char *name, uint32_t nsid, int flags);
 /* Identify Controller data, 4096 bytes. */
 void guest_identify(struct nvme_ctrl *ctrl, void *data);
 
-/* A QMP command of the host's QEMU; the test fails unless it succeeds. */
-void host_qmp(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* A QMP command of the host's QEMU: one returns whether it succeeds, its twin expects that. */
+bool host_try_qmp(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+#define host_qmp(...) assert_true(host_try_qmp(__VA_ARGS__))
 
 /* Switch one of QEMU's trace events on; count its lines that start with this text. */
 void host_trace(const char *event);

@@ -81,6 +81,8 @@ def command_line(profile, kernel, initramfs, accel, folder, fds):
         "-chardev", f"socket,id=results,fd={results}", "-device", "virtserialport,chardev=results,name=vfn.results",
         "-chardev", f"socket,id=requests,fd={requests}", "-device", "virtserialport,chardev=requests,name=vfn.requests",
     ]
+    for word in guest.get("globals", "").split():
+        command += ["-global", word]
     for name, options in profile.drives.items():
         make_drive(folder / f"{name}.img", options)
         command += ["-blockdev", f"driver=raw,node-name={name},discard=unmap,cache.no-flush=on,"
