@@ -128,10 +128,14 @@ int main(int argc, char **argv)
 {
 	const char *force = getenv("VFN_IOMMU_FORCE_VFIO");
 	int iommufd = -1, device = -1;
+	char group[128];
+	bool iommu;
 
 	if (argc != 2)
 		return 2;
 	bdf = argv[1];
+	snprintf(group, sizeof(group), "/sys/bus/pci/devices/%s/iommu_group", bdf);
+	iommu = !access(group, F_OK);
 
 	if (!force || !*force || !strcmp(force, "0")) {
 		iommufd = open("/dev/iommu", O_RDWR);
@@ -142,10 +146,11 @@ int main(int argc, char **argv)
 		iommufd = -1;
 		device = open_by_group();
 	}
-	if (device < 0) {
+	if (device < 0 && iommu) {
 		fprintf(stderr, "%s cannot be opened: %s\n", bdf, strerror(errno));
 		return 1;
 	}
+	tell("iommu", iommu);
 	tell("iommufd", iommufd >= 0);
 	tell("fault-queue", has_fault_queue(iommufd));
 	tell("map-file", maps_files(iommufd));

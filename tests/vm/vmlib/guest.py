@@ -105,7 +105,7 @@ class Guest:
         """Find out which features the guest lacks; return them, and a test of whether it is those that were expected."""
         told = []
         self.listener = told.append
-        status, bad = self.execute(Case("features", 'features "$BDF_A"', bind=["a"]))
+        status, bad = self.execute(Case("features", "features.sh"))
         lacks = [feature for feature in FEATURES if f"lacks {feature}" in told]
         if status or len([line for line in told if line.split(" ")[0] in ("has", "lacks")]) != len(FEATURES):
             bad += [f"exit status {status}", *told]

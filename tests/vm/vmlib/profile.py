@@ -13,7 +13,7 @@ FIRST_SLOT = 0x10
 
 
 # What a guest may have or lack: the program "features" finds out, a profile's "lacks" says what is expected.
-FEATURES = ["dynamic-msix", "no-iommu", "iommufd", "fault-queue", "iommufd-token", "map-file", "dma-buf"]
+FEATURES = ["iommu", "dynamic-msix", "no-iommu", "iommufd", "fault-queue", "iommufd-token", "map-file", "dma-buf"]
 
 
 class ProfileError(Exception):
