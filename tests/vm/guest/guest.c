@@ -234,6 +234,30 @@ bool host_try_qmp(const char *fmt, ...)
 	return !refused(reply);
 }
 
+void host_read(const char *name, uint64_t offset, void *mem, size_t len)
+{
+	char request[256], reply[4096];
+	size_t done, i;
+
+	for (done = 0; done < len; done += i) {
+		size_t part = len - done < 1024 ? len - done : 1024;
+		const char *hex = reply + strlen("{\"return\": \"");
+
+		snprintf(
+			request, sizeof(request),
+			"{\"execute\": \"vfn-read\", \"arguments\": {\"name\": \"%s\", \"offset\": %llu, \"length\": %zu}}\n",
+			name, (unsigned long long)(offset + done), part);
+		ask_host(request, reply, sizeof(reply));
+		for (i = 0; i < part; i++) {
+			unsigned int byte;
+
+			if (sscanf(hex + 2 * i, "%2x", &byte) != 1)
+				fail_msg("%s%s", request, reply);
+			((uint8_t *)mem)[done + i] = (uint8_t)byte;
+		}
+	}
+}
+
 void host_trace(const char *event)
 {
 	host_qmp(

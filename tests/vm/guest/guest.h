@@ -67,6 +67,9 @@ void guest_identify(struct nvme_ctrl *ctrl, void *data);
 bool host_try_qmp(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 #define host_qmp(...) assert_true(host_try_qmp(__VA_ARGS__))
 
+/* What the host has in the file of a drive or a memory that the profile names. */
+void host_read(const char *name, uint64_t offset, void *mem, size_t len);
+
 /* Switch one of QEMU's trace events on; count its lines that start with this text. */
 void host_trace(const char *event);
 long host_trace_count(const char *text);

@@ -94,7 +94,7 @@ static bool plug(void)
 		"\"bus\": \"bay\", \"drive\": \"hot\", \"serial\": \"vfn-hot\"}}");
 }
 
-/* The kernel takes what is new; what was written before is what it reads. */
+/* The kernel takes what is new; what was written before is what it reads, and what the host has. */
 static void replug(uint64_t seed)
 {
 	char line[128];
@@ -113,6 +113,9 @@ static void replug(uint64_t seed)
 	assert_int_equal(pread(fd, mem, LEN, 0), LEN);
 	guest_check(mem, LEN, seed);
 	close(fd);
+	memset(mem, 0, LEN);
+	host_read("hot", 0, mem, LEN);
+	guest_check(mem, LEN, seed);
 	guest_free(mem, LEN);
 }
 

@@ -167,6 +167,8 @@ class Guest:
             request = json.loads(text)
             if request.get("execute") == "vfn-trace-count":
                 return {"return": self.qemu.trace_count(request["arguments"]["text"])}
+            if request.get("execute") == "vfn-read":
+                return {"return": self.qemu.read_image(**request["arguments"]).hex()}
             return self.qemu.qmp.execute(request)
-        except (ValueError, KeyError, AttributeError, QMPError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, OSError, QMPError) as error:
             return {"error": {"desc": f"{type(error).__name__}: {error}"}}

@@ -54,6 +54,12 @@ class Qemu:
         with open(self.folder / "trace.log", "rb") as trace:
             return sum(line.startswith(text.encode()) for line in trace)
 
+    def read_image(self, name, offset, length):
+        """The bytes that a drive or a memory of the profile has, as this host sees them."""
+        with open(self.folder / f"{name}.img", "rb") as image:
+            image.seek(offset)
+            return image.read(length)
+
 
 # With a thread for each CPU, QEMU 7.2 now and then crashes when a device's registers are unmapped by one of them.
 ACCELERATORS = {"tcg": "tcg,thread=single"}
