@@ -172,8 +172,11 @@ class Header:
         """Add an item, unless it is a helper of others or another branch has declared it already."""
         if self.skipping() or name.startswith("__vfn_"):
             return
-        if name and any(name == item.name for item in self.items):
-            return
+        for item in self.items:
+            if name and name == item.name:
+                # a constant that depends on something
+                item.value = value if value == item.value else ""
+                return
         if isinstance(comment, str):
             comment = kernel_doc(comment) or comment
         # one comment may be for several functions

@@ -28,6 +28,7 @@ DOMAIN_KIND = {"function": "func", "struct": "struct", "union": "union", "enum":
 
 MARKUP = re.compile(r"""
     (?P<literal>``[^`]+``)
+  | "(?P<quoted>[^"\s`]+)"
   | <(?P<header>[\w/]+\.h)>
   | @(?P<parameter>\w+)
   | %(?P<constant>\w+)
@@ -35,7 +36,7 @@ MARKUP = re.compile(r"""
   | (?P<function>\b[A-Za-z_]\w*)\(\)
   | (?P<call>\b([A-Za-z_]\w*_\w*)\([^()]*\))
   | \b(?P<tag>struct|union|enum)\ (?P<tagged>\w+)
-  | (?P<pattern>\b[\w/.]*(?:_\*|\*_)\w*(?:\(\))?)
+  | (?P<pattern>\b[\w/.]*(?:_\*|\*_)\w*(?:\(\))?|\b\w+_<\w+>)
   | (?P<word>\b[A-Za-z_]\w*_\w*)
   | (?P<special>[\\*`|_])
 """, re.VERBOSE)
@@ -105,6 +106,8 @@ class Writer:
         kinds = self.reference.kinds
         if match["literal"]:
             result = match["literal"]
+        elif match["quoted"]:
+            result = f"``{match['quoted']}``"
         elif match["header"]:
             path = match["header"]
             known = any(header.path == path for header in self.reference.pages())
@@ -209,7 +212,8 @@ class Writer:
             self.put(self.inline(comment.text) + "\n", 1)
         if item.kind in ("function", "macro"):
             for name, text in comment.parameters.items():
-                self.put(f":param {name}: " + self.inline(text).replace("\n", "\n   "), 1)
+                field = f"``{name}``" if self.reference.places[item.name] is not self.current else f"param {name}"
+                self.put(f":{field}: " + self.inline(text).replace("\n", "\n   "), 1)
             if comment.returns:
                 self.put(":returns: " + self.inline(comment.returns).replace("\n", "\n   "), 1)
             self.put()

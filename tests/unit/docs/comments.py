@@ -36,6 +36,12 @@ VFN_BEGIN_DECLS
 #define ONE 1
 #define TWO (1 << 1)
 
+#ifdef CONDITION
+#define ONE_OR_TWO 1
+#else
+#define ONE_OR_TWO 2
+#endif
+
 #define CALL(a, b) \\
 	((a) + (b))
 #ifdef __cplusplus
@@ -140,9 +146,10 @@ def a_header_is_read_without_loss():
     assert header.about == "About\nthe file." and header.includes == ["vfn/other.h"]
     items = {item.name: item for item in header.items}
     assert [item.kind for item in header.items] == [
-        "text", "macro", "macro", "macro", "typedef", "struct", "enum", "function", "function", "function", "variable"]
+        "text", "macro", "macro", "macro", "macro", "typedef", "struct", "enum", "function", "function", "function", "variable"]
     assert header.items[0].comment == "Stands alone."
     assert items["ONE"].comment == "Of both." and items["TWO"].value == "(1 << 1)" and not items["TWO"].apart
+    assert not items["ONE_OR_TWO"].value
     assert items["CALL"].code == "CALL(a, b)" and items["CALL"].apart and not items["CALL"].value
     assert items["shown"].code == "int (*shown)(void *)"
     assert items["thing"].comment.parameters == {"a": "first, continued\nhere", "b": "second"}

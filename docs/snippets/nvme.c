@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The nvme layer: the same read in three ways, many at a time, vectors, time limits, events. */
+#include <stdio.h>
+
+#include <nvme/types.h>
+#include <vfn/nvme.h>
+
+#include "snippet.h"
+
+#define BLOCK 512
+#define DEPTH 8
+
+static union nvme_cmd read_block(uint64_t slba)
+{
+	return (union nvme_cmd){
+		.rw = {
+			.opcode = nvme_cmd_read,
+			.nsid = cpu_to_le32(1),
+			.slba = cpu_to_le64(slba),
+			.nlb = cpu_to_le16(0), /* zero-based: one block */
+		},
+	};
+}
+
+/* [sync] */
+static void read_and_wait(struct nvme_ctrl *ctrl, struct nvme_sq *sq, void *buf)
+{
+	union nvme_cmd cmd = read_block(0);
+	struct nvme_cqe cqe;
+
+	if (!nvme_sync(ctrl, sq, &cmd, buf, BLOCK, &cqe))
+		return;
+
+	if (errno == EIO)
+		fprintf(stderr, "status %#x\n", le16_to_cpu(cqe.sfp) >> 1);
+	fail();
+}
+/* [sync-end] */
+
+/* [one] */
+static void read_one(struct nvme_ctrl *ctrl, struct nvme_sq *sq, iova_t iova)
+{
+	struct nvme_rq *rq = nvme_rq_acquire(sq); /* identifier, context, page for a list */
+	union nvme_cmd cmd = read_block(0);
+	struct nvme_cqe *cqe;
+
+	if (!rq || nvme_rq_map_prp(ctrl, rq, &cmd, iova, BLOCK))
+		fail();
+	nvme_rq_exec(rq, &cmd); /* copy to the queue's tail, barrier, doorbell */
+
+	do
+		cqe = nvme_cq_get_cqe(sq->cq); /* phase tag first, barrier, then the rest */
+	while (!cqe);
+
+	if (nvme_rq_from_cqe(ctrl, cqe) != rq || !nvme_cqe_ok(cqe)) /* never trusts the device */
+		fail();
+	nvme_cq_update_head(sq->cq); /* doorbell: the controller may reuse the entry */
+	nvme_rq_release(rq);
+}
+/* [one-end] */
+
+/* [many] */
+static void read_many(struct nvme_ctrl *ctrl, struct nvme_sq *sq, struct iommu_dmabuf *buffer)
+{
+	int completed = 0;
+
+	for (int i = 0; i < DEPTH; i++) {
+		union nvme_cmd cmd = read_block((uint64_t)i);
+		struct nvme_rq *rq = nvme_rq_acquire(sq);
+		iova_t iova = buffer->iova + (iova_t)i * BLOCK;
+
+		if (!rq || nvme_rq_map_prp(ctrl, rq, &cmd, iova, BLOCK))
+			fail();
+		rq->opaque = (char *)buffer->vaddr + i * BLOCK;
+		nvme_rq_post(rq, &cmd);
+	}
+	nvme_sq_update_tail(sq); /* one doorbell for all of them */
+
+	while (completed < DEPTH) {
+		struct nvme_cqe *cqe = nvme_cq_get_cqe(sq->cq);
+		struct nvme_rq *rq;
+
+		if (!cqe)
+			continue;
+		rq = nvme_rq_from_cqe(ctrl, cqe);
+		if (!rq || !nvme_cqe_ok(cqe))
+			fail();
+		/* ... rq->opaque has the data ... */
+		nvme_rq_release(rq);
+		completed++;
+	}
+	nvme_cq_update_head(sq->cq); /* and one for all completions */
+}
+/* [many-end] */
+
+/* [queue] */
+static void read_by_hand(struct nvme_sq *sq, struct iommu_dmabuf *buffer)
+{
+	union nvme_cmd cmd = read_block(0);
+	struct timespec limit = { .tv_sec = 5 };
+	struct nvme_cqe cqe;
+
+	cmd.cid = 0x1234; /* ours to choose */
+	cmd.dptr.prp1 = cpu_to_le64(buffer->iova);
+	nvme_sq_exec(sq, &cmd);
+
+	if (nvme_cq_wait_cqes(sq->cq, &cqe, 1, &limit) != 1)
+		fail();
+	nvme_cq_update_head(sq->cq);
+	printf("cid %#x, status %#x\n", cqe.cid, le16_to_cpu(cqe.sfp) >> 1);
+}
+/* [queue-end] */
+
+/* [vector] */
+static void read_into_pieces(struct nvme_ctrl *ctrl, struct nvme_sq *sq,
+			     struct iommu_dmabuf *buffer)
+{
+	struct timespec limit = { .tv_sec = 5 };
+	union nvme_cmd cmd = read_block(0);
+	struct nvme_rq *rq = nvme_rq_acquire(sq);
+	struct iovec pieces[] = {
+		{ (char *)buffer->vaddr + 4096 - 256, 256 },
+		{ (char *)buffer->vaddr + 8192, 256 },
+	};
+
+	/* one piece ends and the next begins where a page does, so PRPs will do if there are no SGLs */
+	if (!rq || nvme_rq_mapv(ctrl, rq, &cmd, pieces, 2))
+		fail();
+	nvme_rq_exec(rq, &cmd);
+	if (nvme_rq_wait(rq, NULL, &limit))
+		fail();
+	nvme_rq_release(rq);
+}
+/* [vector-end] */
+
+/* [event] */
+static void ask_for_an_event(struct nvme_ctrl *ctrl)
+{
+	if (nvme_aer(ctrl, NULL))
+		fail();
+	/* admin commands go on as before; the event's completion stays on the queue */
+}
+
+static bool is_event(const struct nvme_cqe *cqe)
+{
+	return le16_to_cpu(cqe->sqid) == NVME_AQ && cqe->cid & NVME_CID_AER;
+}
+/* [event-end] */
+
+int main(int argc, char **argv)
+{
+	struct nvme_cqe normal = {};
+	struct iommu_dmabuf buffer;
+	struct nvme_ctrl ctrl = {};
+
+	(void)argc;
+	/* [pair] */
+	vfn_nvme_set_timeout(&ctrl, 10000);
+	if (nvme_init(&ctrl, argv[1], NULL))
+		fail();
+	if (nvme_create_ioqpair(&ctrl, 1, 64, -1, 0))
+		fail();
+	if (iommu_get_dmabuf(__iommu_ctx(&ctrl), &buffer, 16384, 0))
+		fail();
+	/* [pair-end] */
+
+	read_and_wait(&ctrl, &ctrl.sq[1], buffer.vaddr);
+	read_one(&ctrl, &ctrl.sq[1], buffer.iova);
+	read_many(&ctrl, &ctrl.sq[1], &buffer);
+	read_by_hand(&ctrl.sq[1], &buffer);
+	read_into_pieces(&ctrl, &ctrl.sq[1], &buffer);
+	ask_for_an_event(&ctrl);
+	if (is_event(&normal))
+		return 1;
+
+	/* [close] */
+	if (nvme_delete_ioqpair(&ctrl, 1))
+		fail();
+	iommu_put_dmabuf(&buffer);
+	nvme_close(&ctrl);
+	/* [close-end] */
+
+	return 0;
+}

@@ -1,0 +1,108 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Run the programs that the manual quotes, each on an emulated machine, and see that it quotes no others.
+
+usage: quotes.py SOURCE VFNTOOL PROGRAM...
+
+A PROGRAM is one of docs/snippets, or the README's, linked with tests/unit/examples/machine.c; its name is behind the
+last "-". VFNTOOL may be "", where it was not built.
+"""
+
+import pathlib
+import re
+import subprocess
+import sys
+
+SOURCE = pathlib.Path(sys.argv[1]) if len(sys.argv) > 3 else sys.exit(__doc__.strip())
+VFNTOOL = sys.argv[2]
+PROGRAMS = {pathlib.Path(path).name.split("-")[-1]: path for path in sys.argv[3:]}
+MANUAL = {path: path.read_text(encoding="utf-8") for path in sorted(SOURCE.glob("docs/**/*.rst"))}
+
+# What they print on the emulated machine.
+OUTPUT = {
+    "readme": r"vid 0x1b36\n",
+    "first": r"model .*\n64 I/O queues\n",
+    "support": r"level 0: .*nonsense.*\nversion 1\.4\.0\n",
+    "pci": r"0000:01:00\.0 has driver vfio-pci\n1 controllers\n0000:01:00\.0: would .*\n(0000:01:00\.0: would .*\n)*",
+    "iommu": r"offset 512\n(0x[0-9a-f]+ to 0x[0-9a-f]+\n)+",
+    "vfio": r"0000:01:00\.0, class 010802, \d+ vectors\nvendor 1b36, device 0010\nregister 8 is 00010400\n",
+    "nvme": r"cid 0x1234, status 0\n",
+}
+
+tests = []
+
+
+def test(function):
+    """Add a function to the tests."""
+    tests.append(function)
+    return function
+
+
+@test
+def every_program_runs_and_says_what_it_should():
+    assert PROGRAMS.keys() == OUTPUT.keys(), " ".join(sorted(PROGRAMS.keys() ^ OUTPUT.keys()))
+    for name, program in PROGRAMS.items():
+        done = subprocess.run([program, "0000:01:00.0"], text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, timeout=60, check=False)
+        assert done.returncode == 0, f"{name}: status {done.returncode}:\n{done.stdout}"
+        assert re.fullmatch(OUTPUT[name], done.stdout), f"{name} said:\n{done.stdout}"
+
+
+@test
+def the_manual_quotes_only_files_that_are_compiled():
+    compiled = {*(SOURCE / "docs/snippets").glob("*.c"), *(SOURCE / "examples").glob("*.[ch]")}
+    unquoted = {path.stem for path in (SOURCE / "docs/snippets").glob("*.c")}
+    assert unquoted <= PROGRAMS.keys(), f"not run: {unquoted - PROGRAMS.keys()}"
+    for path, text in MANUAL.items():
+        assert not re.search(r"^\.\. (code-block|sourcecode):: c\b", text, re.MULTILINE), f"{path}: C that nobody compiles"
+        for quoted in re.findall(r"^\.\. literalinclude:: (.*\.[ch])$", text, re.MULTILINE):
+            target = (path.parent / quoted).resolve()
+            assert target in compiled, f"{path}: {quoted} is not compiled"
+            unquoted.discard(target.stem)
+    assert not unquoted, f"quoted nowhere: {unquoted}"
+
+
+@test
+def marks_of_quotations_are_there_and_only_they():
+    for path, text in MANUAL.items():
+        for quoted, options in re.findall(r"^\.\. literalinclude:: (.*\.[ch])\n((?:   .*\n)*)", text, re.MULTILINE):
+            code = (path.parent / quoted).read_text(encoding="utf-8")
+            for mark in re.findall(r":(?:start-after|end-before): (.*)", options):
+                assert code.count(mark) == 1, f"{path}: {quoted} has {mark} {code.count(mark)} times"
+
+
+@test
+def the_page_of_vfntool_has_every_command_and_option_and_no_others():
+    if not VFNTOOL:
+        return
+    text = subprocess.run([VFNTOOL, "--help"], text=True, capture_output=True, check=True).stdout
+    page = MANUAL[SOURCE / "docs/vfntool.rst"]
+    ours = re.findall(r"^  (-\w), (--[\w-]+)", text, re.MULTILINE)
+    theirs = re.findall(r"^\.\. option:: (-\w)\b.*?(--[\w-]+)", page, re.MULTILINE)
+    assert ours == theirs, f"{ours}\n{theirs}"
+    commands = re.findall(r"^  (\w+) .*\n +(\[.*)?$", text, re.MULTILINE)
+    assert commands, text
+    for command, options in commands:
+        line = re.search(rf"^\| \*\*vfntool {command}\*\*.*$", page, re.MULTILINE)
+        assert line and re.findall(r"--[\w-]+", line[0]) == re.findall(r"--[\w-]+", options), f"{command}: {line}"
+        assert f"\n**{command}**\n" in page, f"{command} is not explained"
+
+
+def main():
+    """Report one test per function."""
+    failed = 0
+    print(f"1..{len(tests)}")
+    for number, function in enumerate(tests, 1):
+        try:
+            function()
+            print(f"ok {number} - {function.__name__}")
+        except AssertionError as failure:
+            failed += 1
+            print(f"not ok {number} - {function.__name__}")
+            for line in str(failure).splitlines():
+                print(f"# {line}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
