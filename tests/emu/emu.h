@@ -205,6 +205,16 @@ void emu_assert_order_of(const char *const *texts);
  */
 unsigned int emu_call_count(const char *prefix);
 
+/**
+ * emu_map_call() - how the log's line of a mapping starts, on the machine's newest interface
+ */
+const char *emu_map_call(void);
+
+/**
+ * emu_unmap_call() - how that of an unmapping does
+ */
+const char *emu_unmap_call(void);
+
 /* --------------------------------------------------------------- fail at n */
 
 /**

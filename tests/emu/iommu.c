@@ -47,6 +47,16 @@ bool iommu_no_cdev(void)
 	return opts.no_iommufd || opts.no_cdev;
 }
 
+const char *emu_map_call(void)
+{
+	return opts.no_iommufd ? "ioctl MAP_DMA" : "ioctl IOAS_MAP";
+}
+
+const char *emu_unmap_call(void)
+{
+	return opts.no_iommufd ? "ioctl UNMAP_DMA" : "ioctl IOAS_UNMAP";
+}
+
 /* ---------------------------------------------------------------- GET_INFO */
 
 static uint32_t add_ranges(char *buf, uint32_t at)

@@ -115,7 +115,7 @@ static inline bool with_iommufd(void)
 
 static inline unsigned int count_maps(void)
 {
-	return emu_call_count(with_iommufd() ? "ioctl IOAS_MAP" : "ioctl MAP_DMA");
+	return emu_call_count(emu_map_call());
 }
 
 /* What the allocator has: drift would show in these. */

@@ -229,7 +229,7 @@ static void close_on_the_way_up_resets_the_function(void **state)
 
 	start_up(&m);
 	nvme_close(&m.ctrl);
-	emu_assert_order("ioctl DEVICE_RESET", "ioctl UNMAP_DMA", "close " EMU_BDF, NULL);
+	emu_assert_order("ioctl DEVICE_RESET", emu_unmap_call(), "close " EMU_BDF, NULL);
 }
 
 /* C6, W7: the program tried to disable it, in vain */
@@ -242,7 +242,7 @@ static void close_after_a_reset_that_hangs_resets_the_function(void **state)
 	assert_fails_with(nvme_reset(&m.ctrl), ETIMEDOUT);
 	emu_calls_clear();
 	nvme_close(&m.ctrl);
-	emu_assert_order("ioctl DEVICE_RESET", "ioctl UNMAP_DMA", "close " EMU_BDF, NULL);
+	emu_assert_order("ioctl DEVICE_RESET", emu_unmap_call(), "close " EMU_BDF, NULL);
 }
 
 int main(void)

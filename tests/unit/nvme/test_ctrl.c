@@ -485,7 +485,7 @@ static void no_vfio_is_an_error_and_no_crash(void **state)
 	struct nvme_ctrl ctrl = {};
 
 	emu_nvme_add(NULL);
-	emu_iommu()->no_vfio = true;
+	emu_iommu()->no_vfio = emu_iommu()->no_iommufd = true;
 	assert_fails_with(nvme_init(&ctrl, EMU_BDF, NULL), ENODEV);
 	nvme_close(&ctrl);
 }
