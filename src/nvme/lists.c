@@ -8,12 +8,16 @@
 /* Enough for 500 MiB in pages of 4 KiB; what takes more is a mistake. */
 #define PAGES_MAX 256
 
-struct nvme_lists nvme_rq_lists(struct nvme_ctrl *ctrl, struct nvme_rq *rq)
+int nvme_rq_lists(struct nvme_ctrl *ctrl, struct nvme_rq *rq, struct nvme_lists *lists)
 {
 	const struct iommu_dmabuf *more = rq->extra ? &rq->extra->lists : &(struct iommu_dmabuf){};
 	size_t pagesize = __mps_to_pagesize(ctrl->config.mps);
 
-	return (struct nvme_lists){
+	/* programs may take requests from the queue's stack themselves */
+	if (!rq->page.iova && vfn_nvme_rq_ready(rq))
+		return -1;
+
+	*lists = (struct nvme_lists){
 		.ctrl = ctrl,
 		.rq = rq,
 		.pagesize = pagesize,
@@ -21,6 +25,8 @@ struct nvme_lists nvme_rq_lists(struct nvme_ctrl *ctrl, struct nvme_rq *rq)
 		.vaddr = { rq->page.vaddr, more->vaddr },
 		.iova = { rq->page.iova, more->iova },
 	};
+
+	return 0;
 }
 
 struct nvme_lists nvme_caller_lists(struct nvme_ctrl *ctrl, void *vaddr, iova_t iova, int n)
@@ -58,7 +64,6 @@ int nvme_grow_lists(struct nvme_lists *lists)
 
 	iommu_put_dmabuf(&rq->extra->lists);
 	rq->extra->lists = more;
-	*lists = nvme_rq_lists(lists->ctrl, rq);
 
-	return 0;
+	return nvme_rq_lists(lists->ctrl, rq, lists);
 }

@@ -186,7 +186,8 @@ struct nvme_lists {
 	iova_t iova[2];
 };
 
-struct nvme_lists nvme_rq_lists(struct nvme_ctrl *ctrl, struct nvme_rq *rq);
+/* -1 with errno where the request has no page and gets none. */
+int nvme_rq_lists(struct nvme_ctrl *ctrl, struct nvme_rq *rq, struct nvme_lists *lists);
 struct nvme_lists nvme_caller_lists(struct nvme_ctrl *ctrl, void *vaddr, iova_t iova, int n);
 /*
  * The pages were too few: get more, and begin again. -1 with errno EINVAL where there

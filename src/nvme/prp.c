@@ -94,8 +94,6 @@ static int build(struct nvme_lists *lists, union nvme_cmd *cmd, const struct nvm
 {
 	struct prps prps;
 
-	nvme_clear_dptr(cmd);
-
 	do {
 		prps = (struct prps){ .lists = lists, .list = nvme_list_page(lists, 0) };
 		if (!nvme_walk_data(lists->ctrl, data, add, &prps)) {
@@ -105,6 +103,16 @@ static int build(struct nvme_lists *lists, union nvme_cmd *cmd, const struct nvm
 	} while (prps.full && !nvme_grow_lists(lists));
 
 	return -1;
+}
+
+static int build_for_rq(struct nvme_ctrl *ctrl, struct nvme_rq *rq, union nvme_cmd *cmd,
+			const struct nvme_data *data)
+{
+	struct nvme_lists lists;
+
+	nvme_clear_dptr(cmd);
+
+	return nvme_rq_lists(ctrl, rq, &lists) ? -1 : build(&lists, cmd, data);
 }
 
 static int caller_lists(struct nvme_ctrl *ctrl, leint64_t *list, int npages, union nvme_cmd *cmd,
@@ -142,17 +150,13 @@ int nvme_rq_map_prp(struct nvme_ctrl *ctrl, struct nvme_rq *rq, union nvme_cmd *
 int nvme_rq_mapv_iova_prp(struct nvme_ctrl *ctrl, struct nvme_rq *rq, union nvme_cmd *cmd,
 			  struct iova_vec *iov, int niov)
 {
-	struct nvme_lists lists = nvme_rq_lists(ctrl, rq);
-
-	return build(&lists, cmd, &(struct nvme_data){ .iova = iov, .n = niov });
+	return build_for_rq(ctrl, rq, cmd, &(struct nvme_data){ .iova = iov, .n = niov });
 }
 
 int nvme_rq_mapv_prp(struct nvme_ctrl *ctrl, struct nvme_rq *rq, union nvme_cmd *cmd,
 		     struct iovec *iov, int niov)
 {
-	struct nvme_lists lists = nvme_rq_lists(ctrl, rq);
-
-	return build(&lists, cmd, &(struct nvme_data){ .iov = iov, .n = niov });
+	return build_for_rq(ctrl, rq, cmd, &(struct nvme_data){ .iov = iov, .n = niov });
 }
 
 int nvme_map_prp(struct nvme_ctrl *ctrl, leint64_t *prplists, int nprplists, union nvme_cmd *cmd,

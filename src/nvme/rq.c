@@ -12,9 +12,9 @@
 #include "support/error.h"
 
 /*
- * Pages are mapped for the first requests, then for as many more as have one, so that
- * mappings are few. The first portion is a whole number of the host's pages, however
- * large those are.
+ * Pages are mapped in portions: the first, then from each power of two to the next, so
+ * that mappings are few. The first portion is a whole number of the host's pages,
+ * however large those are.
  */
 #define FIRST_PORTION 16
 
@@ -23,6 +23,16 @@ static int portion_end(const struct nvme_sq *sq, int from)
 	int to = from ? 2 * from : FIRST_PORTION;
 
 	return to < sq->qsize - 1 ? to : sq->qsize - 1;
+}
+
+/* Memory of the requests from @from on; that of the last one is followed by what rounds it up. */
+static size_t portion_len(const struct nvme_sq *sq, int from)
+{
+	int to = portion_end(sq, from);
+	char *end = to < sq->qsize - 1 ? sq->rqs[to].page.vaddr :
+					 (char *)sq->pages.vaddr + sq->pages.len;
+
+	return (size_t)(end - (char *)sq->rqs[from].page.vaddr);
 }
 
 int nvme_make_requests(struct nvme_ctrl *ctrl, struct nvme_sq *sq)
@@ -53,13 +63,17 @@ int nvme_make_requests(struct nvme_ctrl *ctrl, struct nvme_sq *sq)
 		.vaddr = pages,
 		.len = len,
 	};
-	for (size_t i = 0; i < n; i++)
-		sq->rqs[i] = (struct nvme_rq){
-			.cid = (uint16_t)i,
+	/* the stack hands out low identifiers first */
+	while (n--) {
+		sq->rqs[n] = (struct nvme_rq){
+			.cid = (uint16_t)n,
 			.state = VFN_NVME_RQ_FREE,
-			.page.vaddr = (char *)pages + i * pagesize,
-			.extra = &extra[i],
+			.page.vaddr = (char *)pages + n * pagesize,
+			.rq_next = sq->rq_top,
+			.extra = &extra[n],
 		};
+		sq->rq_top = &sq->rqs[n];
+	}
 
 	return 0;
 }
@@ -68,14 +82,16 @@ void nvme_free_requests(struct nvme_sq *sq)
 {
 	bool mapped = false;
 
-	for (int i = 0; i < sq->nready; i++) {
-		nvme_rq_unmap(&sq->rqs[i]);
-		iommu_put_dmabuf(&sq->rqs[i].extra->lists);
-	}
-
-	for (int i = 0; i < sq->nready; i = portion_end(sq, i))
-		if (iommu_unmap_vaddr(sq->pages.ctx, sq->rqs[i].page.vaddr, NULL))
+	for (int from = 0, to; from < sq->qsize - 1; from = to) {
+		to = portion_end(sq, from);
+		for (int i = from; i < to; i++) {
+			nvme_rq_unmap(&sq->rqs[i]);
+			iommu_put_dmabuf(&sq->rqs[i].extra->lists);
+		}
+		if (sq->rqs[from].page.iova &&
+		    iommu_unmap_vaddr(sq->pages.ctx, sq->rqs[from].page.vaddr, NULL))
 			mapped = true;
+	}
 
 	if (!mapped)
 		pgunmap(sq->pages.vaddr, (size_t)sq->pages.len);
@@ -86,36 +102,24 @@ void nvme_free_requests(struct nvme_sq *sq)
 	free(sq->rqs);
 }
 
-/* All that have a page are in use. */
-struct nvme_rq *vfn_nvme_rq_more(struct nvme_sq *sq)
+int vfn_nvme_rq_ready(struct nvme_rq *rq)
 {
-	int from = sq->nready, to = portion_end(sq, from);
-	char *start, *end = (char *)sq->pages.vaddr + sq->pages.len;
+	struct nvme_sq *sq = rq->sq;
+	int from = 0, to;
+	char *start;
 	iova_t iova;
 
-	if (from >= to) {
-		errno = EBUSY;
-		return NULL;
-	}
+	while ((to = portion_end(sq, from)) <= rq->cid)
+		from = to;
 
 	start = sq->rqs[from].page.vaddr;
-	if (to < sq->qsize - 1)
-		end = sq->rqs[to].page.vaddr;
+	if (iommu_map_vaddr(sq->pages.ctx, start, portion_len(sq, from), &iova, 0))
+		return -1;
 
-	if (iommu_map_vaddr(sq->pages.ctx, start, (size_t)(end - start), &iova, 0))
-		return NULL;
+	for (int i = from; i < to; i++)
+		sq->rqs[i].page.iova = iova + (iova_t)((char *)sq->rqs[i].page.vaddr - start);
 
-	/* the stack hands out low identifiers first */
-	for (int i = to - 1; i >= from; i--) {
-		struct nvme_rq *rq = &sq->rqs[i];
-
-		rq->page.iova = iova + (iova_t)((char *)rq->page.vaddr - start);
-		rq->rq_next = sq->rq_top;
-		sq->rq_top = rq;
-	}
-	sq->nready = to;
-
-	return sq->rq_top;
+	return 0;
 }
 
 void nvme_rq_unmap(struct nvme_rq *rq)

@@ -132,8 +132,6 @@ static int build(struct nvme_lists *lists, union nvme_cmd *cmd, const struct nvm
 	struct nvme_ctrl *ctrl = lists->ctrl;
 	struct sgl sgl;
 
-	nvme_clear_dptr(cmd);
-
 	do {
 		sgl = (struct sgl){
 			.lists = lists,
@@ -148,6 +146,16 @@ static int build(struct nvme_lists *lists, union nvme_cmd *cmd, const struct nvm
 	} while (sgl.full && !nvme_grow_lists(lists));
 
 	return -1;
+}
+
+static int build_for_rq(struct nvme_ctrl *ctrl, struct nvme_rq *rq, union nvme_cmd *cmd,
+			const struct nvme_data *data)
+{
+	struct nvme_lists lists;
+
+	nvme_clear_dptr(cmd);
+
+	return nvme_rq_lists(ctrl, rq, &lists) ? -1 : build(&lists, cmd, data);
 }
 
 static int build_for_caller(struct nvme_ctrl *ctrl, struct nvme_sgld *seglist, iova_t iova,
@@ -195,17 +203,13 @@ int nvme_mapv_sgl(struct nvme_ctrl *ctrl, struct nvme_sgld *seglist, iova_t segl
 int nvme_rq_mapv_iova_sgl(struct nvme_ctrl *ctrl, struct nvme_rq *rq, union nvme_cmd *cmd,
 			  struct iova_vec *iov, int niov)
 {
-	struct nvme_lists lists = nvme_rq_lists(ctrl, rq);
-
-	return build(&lists, cmd, &(struct nvme_data){ .iova = iov, .n = niov });
+	return build_for_rq(ctrl, rq, cmd, &(struct nvme_data){ .iova = iov, .n = niov });
 }
 
 int nvme_rq_mapv_sgl(struct nvme_ctrl *ctrl, struct nvme_rq *rq, union nvme_cmd *cmd,
 		     struct iovec *iov, int niov)
 {
-	struct nvme_lists lists = nvme_rq_lists(ctrl, rq);
-
-	return build(&lists, cmd, &(struct nvme_data){ .iov = iov, .n = niov });
+	return build_for_rq(ctrl, rq, cmd, &(struct nvme_data){ .iov = iov, .n = niov });
 }
 
 /* What is off its dwords, or much too long, for an SGL may still suit PRPs. */

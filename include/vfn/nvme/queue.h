@@ -93,7 +93,6 @@ struct nvme_cq {
  * @id: identifier, 0 is the admin queue
  * @rq_lock: held by the atomic variants of acquire and release; private
  * @flags: of enum nvme_q_flags
- * @nready: requests whose page is mapped; private
  *
  * What a submission needs lies in the first 64 bytes.
  */
@@ -112,7 +111,6 @@ struct nvme_sq {
 	int id;
 	int rq_lock;
 	uint32_t flags;
-	int nready;
 };
 
 /*

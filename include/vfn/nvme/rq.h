@@ -82,7 +82,16 @@ struct nvme_rq *vfn_nvme_rq_late(struct nvme_rq *rq);
  * Only for that function, which is inline.
  */
 void vfn_nvme_rq_abandon(struct nvme_rq *rq);
-struct nvme_rq *vfn_nvme_rq_more(struct nvme_sq *sq);
+
+/**
+ * vfn_nvme_rq_ready - what nvme_rq_acquire() does for a request that has no page yet
+ * @rq: request
+ *
+ * Only for that function, which is inline.
+ *
+ * Return: 0, or -1 with errno as iommu_map_vaddr().
+ */
+int vfn_nvme_rq_ready(struct nvme_rq *rq);
 
 /**
  * nvme_rq_reset - forget the caller's context
@@ -131,10 +140,13 @@ VFN_INLINE struct nvme_rq *nvme_rq_acquire(struct nvme_sq *sq)
 	struct nvme_rq *rq = sq->rq_top;
 
 	if (unlikely(!rq)) {
-		rq = vfn_nvme_rq_more(sq);
-		if (!rq)
-			return NULL;
+		errno = EBUSY;
+		return NULL;
 	}
+
+	/* 0 is never an address: not mapped yet */
+	if (unlikely(!rq->page.iova) && vfn_nvme_rq_ready(rq))
+		return NULL;
 
 	sq->rq_top = rq->rq_next;
 	rq->state = VFN_NVME_RQ_TAKEN;

@@ -164,12 +164,12 @@ static inline unsigned int refuse(struct emu_nvme *nvme, int opcode, uint32_t nt
 /* How many requests of a queue are free now; more than there are means that some are twice. */
 static inline int free_requests(struct nvme_sq *sq)
 {
-	int n = 0, unready = sq->qsize - 1 - sq->nready;
+	int n = 0;
 
 	for (struct nvme_rq *rq = sq->rq_top; rq && n < sq->qsize; rq = rq->rq_next)
 		n++;
 
-	return n + unready;
+	return n;
 }
 
 /* Post a flush without waiting for it. */

@@ -199,6 +199,44 @@ static void each_call_failing_while_requests_are_taken_loses_nothing(void **stat
 	nvme_close(&m.ctrl);
 }
 
+/* As the first README's own acquire does. */
+static struct nvme_rq *pop(struct nvme_sq *sq)
+{
+	struct nvme_rq *rq = sq->rq_top;
+
+	sq->rq_top = rq->rq_next;
+
+	return rq;
+}
+
+static void request_taken_from_the_stack_gets_its_page_when_it_is_needed(void **state)
+{
+	struct emu_usage before;
+	struct nvme_rq *rqs[40];
+	union nvme_cmd cmd;
+	struct machine m;
+
+	start_queue(&m, 41, &before);
+	for (int i = 0; i < 40; i++) {
+		rqs[i] = i % 20 == 10 ? nvme_rq_acquire(m.sq) : pop(m.sq);
+		assert_int_equal(rqs[i]->cid, i);
+	}
+	for (int i = 39; i >= 0; i--) {
+		cmd = spoilt();
+		if (!rqs[i]->page.iova) {
+			emu_fail_at(EMU_DMA_MAP, 1, ENOMEM);
+			assert_fails_with(nvme_rq_map_prp(&m.ctrl, rqs[i], &cmd, 0x10000, MIB),
+					  ENOMEM);
+			assert_harmless(&cmd);
+		}
+		assert_int_equal(nvme_rq_map_prp(&m.ctrl, rqs[i], &cmd, 0x10000, MIB), 0);
+		assert_page(&m, rqs[i]);
+	}
+	assert_int_equal(nvme_delete_ioqpair(&m.ctrl, 1), 0);
+	emu_assert_usage(&before);
+	nvme_close(&m.ctrl);
+}
+
 static void sync_without_memory_for_a_request_says_so(void **state)
 {
 	union nvme_cmd cmd = flush_cmd();
@@ -538,6 +576,7 @@ int main(void)
 		test(request_that_was_never_taken_has_no_completion),
 		test(acquire_without_memory_fails_and_the_next_works),
 		test(each_call_failing_while_requests_are_taken_loses_nothing),
+		test(request_taken_from_the_stack_gets_its_page_when_it_is_needed),
 		test(sync_without_memory_for_a_request_says_so),
 		test(prp_lists_are_chained),
 		test(sgl_segments_are_chained),
