@@ -107,6 +107,9 @@ int emu_teardown(void **state);
  *   queue deleted before its submission queues; Number of Queues set too late;
  * - unmapping memory of a queue, of the shadow doorbells or of an outstanding
  *   command, and unmapped memory that is used anyway;
+ * - controller memory: enabled where it hides mapped memory, reserved bits of its registers,
+ *   moved while it is enabled, disabled while a queue or command uses it, queues, lists or data
+ *   in it that the controller does not take there or not mixed with others elsewhere;
  * - doorbells: no such queue, a value beyond the size, a head past the tail, a
  *   tail past the head, wrong stride, before CSTS.RDY, not what the shadow says;
  * - registers: read-only, reserved or unaligned ones written, reserved bits, half
@@ -547,6 +550,60 @@ struct emu_virt_opts {
 };
 
 /**
+ * struct emu_cmb_opts - a controller memory buffer; zero is the default for every field
+ * @size: bytes, none without
+ * @szu: CMBSZ.SZU
+ * @offset: CMBLOC.OFST, in units of @szu
+ * @bir: CMBLOC.BIR, default 2
+ * @bar_size: default what it takes
+ * @uses: CMBSZ.SQS, CQS, LISTS, RDS and WDS, default 0x1d: all but CQS; @no_uses for none
+ * @rules: more bits of CMBLOC; each of 8:3 lifts a restriction
+ * @legacy: as of version 1.3, found at @addr by commands: neither CAP.CMBS nor CMBMSC
+ * @addr: bus address of the base address register
+ * @cbai: every address is refused
+ * @left: CMBMSC as somebody left it who did not clean up
+ */
+struct emu_cmb_opts {
+	uint64_t size;
+	unsigned int szu;
+	uint64_t offset;
+	unsigned int bir;
+	uint64_t bar_size;
+	unsigned int uses;
+	bool no_uses;
+	uint32_t rules;
+	bool legacy;
+	uint64_t addr;
+	bool cbai;
+	uint64_t left;
+};
+
+/**
+ * struct emu_pmr_opts - a persistent memory region; zero is the default for every field
+ * @size: bytes, none without
+ * @bir: PMRCAP.BIR, default 4
+ * @to: PMRCAP.PMRTO, @minutes is the unit (PMRTU)
+ * @no_cmss: no controller memory space
+ * @ready_ns: time to become ready, default 1 ms
+ * @never_ready: PMRSTS.NRDY stays
+ * @status: PMRSTS.ERR and HSTS
+ * @cbai: every address is refused
+ * @left: PMRMSC as somebody left it who did not clean up
+ */
+struct emu_pmr_opts {
+	uint64_t size;
+	unsigned int bir;
+	unsigned int to;
+	bool minutes;
+	bool no_cmss;
+	uint64_t ready_ns;
+	bool never_ready;
+	uint32_t status;
+	bool cbai;
+	uint64_t left;
+};
+
+/**
  * struct emu_nvme_opts - a controller; zero is the default for every field
  * @pci: the function it is
  * @mqes: CAP.MQES plus one, default 1024
@@ -571,6 +628,8 @@ struct emu_virt_opts {
  * @dbbuf_lazy: event indexes are never advanced, so that the host rings no doorbell
  * @start_enabled: found with CC.EN and CSTS.RDY set, as after a crash
  * @start_cfs: found enabled and with CSTS.CFS set
+ * @cmb: memory that commands may refer to
+ * @pmr: memory that keeps its contents
  * @ns: namespaces; with @nns 0 there is one, of 65536 blocks of 512 bytes
  * @nns: their number
  * @no_ns: none
@@ -596,6 +655,8 @@ struct emu_nvme_opts {
 	uint32_t sgls;
 	bool dbbuf, dbbuf_lazy;
 	bool start_enabled, start_cfs;
+	struct emu_cmb_opts cmb;
+	struct emu_pmr_opts pmr;
 	struct emu_ns_opts ns[EMU_MAX_NS];
 	unsigned int nns;
 	bool no_ns;
@@ -621,6 +682,16 @@ struct emu_nvme *emu_nvme_find(const char *bdf);
  * emu_nvme_disk() - the RAM disk behind @nsid and its size
  */
 void *emu_nvme_disk(struct emu_nvme *nvme, uint32_t nsid, size_t *size);
+
+/**
+ * emu_nvme_cmb() - the controller memory buffer, as the controller has it
+ */
+void *emu_nvme_cmb(struct emu_nvme *nvme);
+
+/**
+ * emu_nvme_pmr() - what the persistent memory region keeps
+ */
+void *emu_nvme_pmr(struct emu_nvme *nvme);
 
 /**
  * emu_nvme_identify_ctrl() - the 4096 bytes of Identify Controller, for tests to spoil

@@ -4,11 +4,20 @@
 
 #include <stdlib.h>
 
+void *nvme_reach(struct emu_nvme *n, uint64_t iova, bool write)
+{
+	void *own = nvme_own_memory(n, iova);
+
+	return own ? own : space_translate(pci_space(n->pci), iova, write);
+}
+
 /* Never returns memory beyond the page of @iova. */
 void *nvme_dma(struct emu_nvme *n, uint64_t iova, bool write, const char *what)
 {
-	void *mem;
+	void *mem = nvme_own_memory(n, iova);
 
+	if (mem)
+		return mem;
 	if (!pci_bus_master(n->pci)) {
 		nvme_report(n, "DMA for %s while bus master is off", what);
 		return NULL;
@@ -63,6 +72,8 @@ static bool reachable(struct walk *w, uint64_t iova, uint64_t len)
 	while (len) {
 		size_t part = to_page_end(iova, len);
 
+		if (!nvme_cmb_takes_data(w, iova))
+			return false;
 		if (!nvme_dma(w->n, iova, w->cmd->to_host, nvme_cmd_name(w->cmd))) {
 			w->status = SC_DATA_TRANSFER;
 			return false;
@@ -106,6 +117,8 @@ static bool add_page(struct walk *w, uint64_t entry)
 
 static bool read_entry(struct walk *w, uint64_t at, uint64_t *entry)
 {
+	if (!nvme_cmb_takes_list(w, at))
+		return false;
 	if (!nvme_dma_read(w->n, at, entry, sizeof(*entry), "PRP list")) {
 		w->status = SC_DATA_TRANSFER;
 		return false;
@@ -145,7 +158,7 @@ static bool walk_list(struct walk *w, uint64_t at)
 
 uint16_t nvme_walk_prps(struct emu_nvme *n, struct cmd *cmd)
 {
-	struct walk w = { n, cmd, nvme_page_size(n), cmd->len, SC_SUCCESS };
+	struct walk w = { .n = n, .cmd = cmd, .page = nvme_page_size(n), .left = cmd->len };
 
 	if (cmd->prp1 & 3)
 		nvme_bad_dptr(&w, SC_PRP_OFFSET, "PRP1 is not aligned to 4 bytes", cmd->prp1);

@@ -18,7 +18,16 @@
 #define REG_AQA 0x24
 #define REG_ASQ 0x28
 #define REG_ACQ 0x30
+#define REG_CMBLOC 0x38
+#define REG_CMBSZ 0x3c
+#define REG_CMBMSC 0x50
+#define REG_CMBSTS 0x58
 #define REG_CRTO 0x68
+#define REG_PMRCAP 0xe00
+#define REG_PMRCTL 0xe04
+#define REG_PMRSTS 0xe08
+#define REG_PMRMSCL 0xe14
+#define REG_PMRMSCU 0xe18
 #define REG_DOORBELLS 0x1000
 
 #define CC_EN 1u
@@ -63,6 +72,7 @@ enum nvme_status {
 	SC_SGL_SEGMENT = 0x400d,
 	SC_SGL_LENGTH = 0x400f,
 	SC_SGL_TYPE = 0x4011,
+	SC_CMB_USE = 0x4012,
 	SC_PRP_OFFSET = 0x4013,
 	SC_WRITE_PROTECTED = 0x4020,
 	SC_LBA_RANGE = 0x4080,
@@ -151,6 +161,25 @@ struct model_secondary {
 	uint32_t resources[2];
 };
 
+/* Addresses that mean memory of the controller's. */
+struct window {
+	uint8_t *mem;
+	uint64_t base, size;
+	bool on;
+};
+
+struct model_cmb {
+	struct window window;
+	uint64_t msc;
+	bool invalid;
+};
+
+struct model_pmr {
+	struct window window;
+	uint64_t msc, ready_at;
+	bool enabled, ready, invalid;
+};
+
 struct emu_nvme {
 	struct emu_pci *pci;
 	struct emu_nvme_opts o;
@@ -167,6 +196,9 @@ struct emu_nvme {
 	uint32_t fail_value;
 	bool dead;
 	bool flags[EMU_HOLD + 1];
+
+	struct model_cmb cmb;
+	struct model_pmr pmr;
 
 	struct model_sq sq[NVME_MAX_QUEUES];
 	struct model_cq cq[NVME_MAX_QUEUES];
@@ -243,6 +275,8 @@ bool nvme_check_queue(struct emu_nvme *n, uint64_t base, uint32_t entries, bool 
 void nvme_queues_unmapping(struct emu_nvme *n, uint64_t iova, uint64_t last);
 
 /* nvme_dma.c */
+/* The memory at @iova, the controller's own included; NULL if there is none. */
+void *nvme_reach(struct emu_nvme *n, uint64_t iova, bool write);
 void *nvme_dma(struct emu_nvme *n, uint64_t iova, bool write, const char *what);
 bool nvme_dma_read(struct emu_nvme *n, uint64_t iova, void *buf, size_t len, const char *what);
 
@@ -252,6 +286,8 @@ struct walk {
 	struct cmd *cmd;
 	uint64_t page, left;
 	uint16_t status;
+	/* whether some of it was inside and some outside of the CMB */
+	unsigned int lists, data;
 };
 
 /* Report what is wrong with it; false. */
@@ -260,6 +296,29 @@ bool nvme_bad_dptr(struct walk *w, uint16_t status, const char *what, uint64_t v
 bool nvme_add_seg(struct walk *w, uint64_t iova, uint32_t len);
 uint16_t nvme_walk_prps(struct emu_nvme *n, struct cmd *cmd);
 uint16_t nvme_transfer(struct emu_nvme *n, struct cmd *cmd, void *buf, size_t len);
+
+/* nvme_memory.c; what commands may not do there is reported */
+enum cmb_use {
+	CMB_SQ,
+	CMB_CQ,
+	CMB_LISTS,
+	CMB_READ,
+	CMB_WRITE,
+};
+
+void nvme_memory_defaults(struct emu_nvme_opts *o);
+uint64_t nvme_memory_cap(const struct emu_nvme *n);
+void nvme_memory_plug(struct emu_nvme *n);
+void nvme_memory_reset(struct emu_nvme *n);
+void nvme_memory_closing(struct emu_nvme *n);
+void nvme_memory_tick(struct emu_nvme *n);
+uint32_t nvme_memory_read(struct emu_nvme *n, uint64_t offset);
+bool nvme_memory_write(struct emu_nvme *n, uint64_t offset, uint32_t val);
+void *nvme_own_memory(struct emu_nvme *n, uint64_t iova);
+bool nvme_cmb_takes_queue(struct emu_nvme *n, uint64_t base, uint64_t len, bool is_cq,
+			  const char *what);
+bool nvme_cmb_takes_list(struct walk *w, uint64_t at);
+bool nvme_cmb_takes_data(struct walk *w, uint64_t iova);
 
 /* nvme_sgl.c */
 uint16_t nvme_walk_sgl(struct emu_nvme *n, struct cmd *cmd);

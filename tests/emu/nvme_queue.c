@@ -17,11 +17,10 @@ void __tsan_release(void *addr);
 
 /* --------------------------------------------------------- queue ownership */
 
-static bool stale_phase(const struct emu_nvme *n, uint64_t base, uint32_t entries)
+static bool stale_phase(struct emu_nvme *n, uint64_t base, uint32_t entries)
 {
 	for (uint32_t i = 0; i < entries; i++) {
-		const uint8_t *e =
-			space_translate(pci_space(n->pci), base + (uint64_t)i * CQE_SIZE, true);
+		const uint8_t *e = nvme_reach(n, base + (uint64_t)i * CQE_SIZE, true);
 
 		if (e && e[14] & 1)
 			return true;
@@ -60,8 +59,10 @@ bool nvme_check_queue(struct emu_nvme *n, uint64_t base, uint32_t entries, bool 
 {
 	uint64_t len = (uint64_t)entries * (is_cq ? CQE_SIZE : SQE_SIZE);
 
+	if (!nvme_cmb_takes_queue(n, base, len, is_cq, what))
+		return false;
 	for (uint64_t at = 0; at < len; at += EMU_PAGE) {
-		if (!space_translate(pci_space(n->pci), base + at, is_cq)) {
+		if (!nvme_reach(n, base + at, is_cq)) {
 			nvme_report(n, "memory of %s is not mapped at IOVA 0x%llx", what,
 				    (unsigned long long)(base + at));
 			return false;

@@ -137,6 +137,7 @@ void nvme_tick(struct emu_nvme *n)
 {
 	if (n->dead || n->pci->removed)
 		return;
+	nvme_memory_tick(n);
 	if (n->ready_at <= clock_now())
 		become_ready(n);
 	if (n->shutdown_at <= clock_now())
@@ -243,6 +244,7 @@ static void power_on(struct emu_nvme *n)
 	n->ready_at = n->shutdown_at = NEVER;
 	nvme_reset_features(n);
 	reset_done(n);
+	nvme_memory_reset(n);
 }
 
 static void write_nssr(struct emu_nvme *n, uint32_t val)
@@ -285,12 +287,13 @@ static void write_reg(struct emu_nvme *n, uint64_t offset, uint32_t val)
 		write_base(n, &n->acq, offset, val);
 		break;
 	default:
-		nvme_report(n, "read-only or reserved register 0x%llx written",
-			    (unsigned long long)offset);
+		if (!nvme_memory_write(n, offset, val))
+			nvme_report(n, "read-only or reserved register 0x%llx written",
+				    (unsigned long long)offset);
 	}
 }
 
-static uint32_t read_reg(const struct emu_nvme *n, uint64_t offset)
+static uint32_t read_reg(struct emu_nvme *n, uint64_t offset)
 {
 	switch (offset) {
 	case REG_CAP:
@@ -319,7 +322,7 @@ static uint32_t read_reg(const struct emu_nvme *n, uint64_t offset)
 	case REG_CRTO:
 		return n->crto;
 	default:
-		return 0;
+		return nvme_memory_read(n, offset);
 	}
 }
 
@@ -416,8 +419,11 @@ static void pci_closing(struct emu_pci *pci)
 {
 	struct emu_nvme *n = pci->model;
 
-	if (n->cc & CC_EN && !n->dead && !pci->removed)
+	if (n->dead || pci->removed)
+		return;
+	if (n->cc & CC_EN)
 		nvme_report(n, "device closed while the controller is enabled");
+	nvme_memory_closing(n);
 }
 
 static void pci_unmapping(struct emu_pci *pci, uint64_t iova, uint64_t last)
@@ -491,6 +497,7 @@ static void fill_defaults(struct emu_nvme_opts *o)
 		if (!o->ns[i].blocks)
 			o->ns[i].blocks = 65536;
 	}
+	nvme_memory_defaults(o);
 }
 
 static uint64_t make_cap(const struct emu_nvme_opts *o)
@@ -528,7 +535,7 @@ struct emu_nvme *emu_nvme_add(const struct emu_nvme_opts *opts)
 		n->o = *opts;
 	fill_defaults(&n->o);
 	n->vs = n->o.vs;
-	n->cap = make_cap(&n->o);
+	n->cap = make_cap(&n->o) | nvme_memory_cap(n);
 	n->crto = n->o.crto | n->o.crto << 16;
 	n->ready_at = n->shutdown_at = NEVER;
 	memset(n->db, 0xff, sizeof(n->db));
@@ -546,6 +553,7 @@ struct emu_nvme *emu_nvme_add(const struct emu_nvme_opts *opts)
 	bar = REG_DOORBELLS + (uint64_t)nvme_max_db(n) * stride(n);
 	bar = (bar + 4 * EMU_PAGE - 1) & ~(4 * EMU_PAGE - 1);
 	n->pci = pci_plug(&n->o.pci, &nvme_pci_ops, n, bar);
+	nvme_memory_plug(n);
 
 	return n;
 }

@@ -51,6 +51,8 @@ static bool read_descriptor(struct walk *w, uint64_t at, struct sgld *d)
 {
 	uint8_t raw[DESCRIPTOR_SIZE];
 
+	if (!nvme_cmb_takes_list(w, at))
+		return false;
 	if (!nvme_dma_read(w->n, at, raw, sizeof(raw), "SGL segment")) {
 		w->status = SC_DATA_TRANSFER;
 		return false;
