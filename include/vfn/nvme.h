@@ -11,6 +11,8 @@
 #include <vfn/nvme/types.h>
 #include <vfn/nvme/queue.h>
 #include <vfn/nvme/ctrl.h>
+#include <vfn/nvme/cmb.h>
+#include <vfn/nvme/pmr.h>
 #include <vfn/nvme/util.h>
 #include <vfn/nvme/rq.h>
 #include <vfn/nvme/pi.h>

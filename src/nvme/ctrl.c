@@ -28,7 +28,7 @@
 
 /* ---- registers ---- */
 
-static int gone(struct nvme_ctrl *ctrl)
+int nvme_gone(struct nvme_ctrl *ctrl)
 {
 	return vfn_fail(ENODEV, "%s is gone: its registers read as all ones", nvme_name(ctrl));
 }
@@ -62,7 +62,7 @@ static int wait_csts(struct nvme_ctrl *ctrl, uint32_t mask, uint32_t want, uint6
 		uint32_t csts = nvme_read32(ctrl, NVME_REG_CSTS);
 
 		if (csts == UINT32_MAX)
-			return gone(ctrl);
+			return nvme_gone(ctrl);
 		if (mind_cfs && (csts & CSTS_CFS))
 			return vfn_fail(EIO, "%s: fatal status (CSTS.CFS) while waiting to %s",
 					nvme_name(ctrl), what);
@@ -86,7 +86,7 @@ int nvme_reset(struct nvme_ctrl *ctrl)
 
 	cc = nvme_read32(ctrl, NVME_REG_CC);
 	if (cc == UINT32_MAX)
-		return gone(ctrl);
+		return nvme_gone(ctrl);
 
 	if (cc & CC_EN) {
 		/* to disable it while it is becoming ready is undefined (section 3.1.3.5) */
@@ -133,8 +133,8 @@ int nvme_enable(struct nvme_ctrl *ctrl)
 	if (!ctrl->regs)
 		return vfn_fail(ENODEV, "the controller is closed");
 
-	/* a reset of the function may have taken it away */
-	if (vfn_vfio_pci_set_master(&ctrl->pci))
+	/* a reset of the function may have taken these away */
+	if (vfn_vfio_pci_set_master(&ctrl->pci) || nvme_enable_cmb(ctrl))
 		return -1;
 
 	cc = command_sets(ctrl) << CC_CSS_SHIFT | (uint32_t)ctrl->config.mps << CC_MPS_SHIFT |
@@ -189,6 +189,7 @@ static void free_memory(struct nvme_ctrl *ctrl)
 	int saved = errno;
 
 	nvme_discard_queues(ctrl);
+	nvme_discard_cmb(ctrl);
 	iommu_put_dmabuf(&ctrl->dbbuf.doorbells);
 	iommu_put_dmabuf(&ctrl->dbbuf.eventidxs);
 	iommu_put_dmabuf(&ctrl->priv.lost);
@@ -227,7 +228,7 @@ static int read_capabilities(struct nvme_ctrl *ctrl)
 
 	/* it may go between the two halves, of which neither can be all ones */
 	if ((uint32_t)cap == UINT32_MAX || cap >> 32 == UINT32_MAX)
-		return gone(ctrl);
+		return nvme_gone(ctrl);
 
 	ctrl->priv.cap = cap;
 
@@ -411,8 +412,13 @@ static int bring_up(struct nvme_ctrl *ctrl)
 {
 	bool has_dbbuf;
 
-	if (nvme_reset(ctrl) || nvme_configure_adminq(ctrl, 0) || nvme_enable(ctrl) ||
-	    identify(ctrl, &has_dbbuf))
+	if (nvme_reset(ctrl))
+		return -1;
+
+	nvme_forget_cmb(ctrl);
+	nvme_forget_pmr(ctrl);
+
+	if (nvme_configure_adminq(ctrl, 0) || nvme_enable(ctrl) || identify(ctrl, &has_dbbuf))
 		return -1;
 
 	if (ctrl->flags & NVME_CTRL_F_ADMINISTRATIVE)
@@ -494,7 +500,7 @@ static int notify_shutdown(struct nvme_ctrl *ctrl)
 	uint32_t cc = nvme_read32(ctrl, NVME_REG_CC);
 
 	if (cc == UINT32_MAX)
-		return gone(ctrl);
+		return nvme_gone(ctrl);
 
 	nvme_write32(ctrl, NVME_REG_CC, (cc & ~CC_SHN_MASK) | CC_SHN_NORMAL);
 

@@ -16,7 +16,16 @@ enum nvme_register {
 	NVME_REG_AQA = 0x24,
 	NVME_REG_ASQ = 0x28,
 	NVME_REG_ACQ = 0x30,
+	NVME_REG_CMBLOC = 0x38,
+	NVME_REG_CMBSZ = 0x3c,
+	NVME_REG_CMBMSC = 0x50,
+	NVME_REG_CMBSTS = 0x58,
 	NVME_REG_CRTO = 0x68,
+	NVME_REG_PMRCAP = 0xe00,
+	NVME_REG_PMRCTL = 0xe04,
+	NVME_REG_PMRSTS = 0xe08,
+	NVME_REG_PMRMSCL = 0xe14,
+	NVME_REG_PMRMSCU = 0xe18,
 	NVME_REG_DOORBELLS = 0x1000,
 };
 
@@ -29,6 +38,8 @@ enum nvme_register {
 #define CAP_CSS_ADMIN(cap) ((cap) >> 44 & 1)
 #define CAP_MPSMIN(cap) ((unsigned int)((cap) >> 48 & 0xf))
 #define CAP_MPSMAX(cap) ((unsigned int)((cap) >> 52 & 0xf))
+#define CAP_PMRS(cap) ((cap) >> 56 & 1)
+#define CAP_CMBS(cap) ((cap) >> 57 & 1)
 #define CAP_CRMS_CRWMS(cap) ((cap) >> 59 & 1)
 
 /* CC */
@@ -88,6 +99,9 @@ static inline const char *nvme_name(struct nvme_ctrl *ctrl)
 	return ctrl->pci.bdf ? ctrl->pci.bdf : "closed controller";
 }
 
+/* ctrl.c: -1 with errno ENODEV; the registers read as all ones. */
+int nvme_gone(struct nvme_ctrl *ctrl);
+
 /*
  * wait.c: a loop that waits for the controller looks like this, so that
  * whatever happened before the limit is seen:
@@ -122,7 +136,7 @@ uint64_t nvme_timeout_ns(struct nvme_ctrl *ctrl);
 uint64_t nvme_timespec_ns(const struct timespec *ts, uint64_t otherwise);
 
 /*
- * data.c: what a command transfers, either by the process's addresses or by I/O
+ * data.c: what a command of that opcode transfers, either by the process's addresses or by I/O
  * virtual ones. A walk hands out contiguous pieces that are neither empty nor
  * wrap, until one is refused with -1.
  */
@@ -134,8 +148,8 @@ struct nvme_data {
 
 typedef int nvme_piece_fn(void *opaque, iova_t iova, size_t len);
 
-int nvme_walk_data(struct nvme_ctrl *ctrl, const struct nvme_data *data, nvme_piece_fn *add,
-		   void *opaque);
+int nvme_walk_data(struct nvme_ctrl *ctrl, uint8_t opcode, const struct nvme_data *data,
+		   nvme_piece_fn *add, void *opaque);
 
 /*
  * Whatever happens, the command has a data pointer that can do no harm: PRPs, and
@@ -203,6 +217,39 @@ static inline void *nvme_list_page(const struct nvme_lists *lists, int i)
 static inline iova_t nvme_list_iova(const struct nvme_lists *lists, int i)
 {
 	return i ? lists->iova[1] + (size_t)(i - 1) * lists->pagesize : lists->iova[0];
+}
+
+/*
+ * region.c: memory of the controller's own. @bar, @offset and @size say where; @size is
+ * cut to the base address register. With IOMMU_MAP_FIXED_IOVA, @iova says at which
+ * address; @peers says whether other devices reach it there. Unmapping needs what mapping
+ * filled in.
+ */
+struct nvme_region {
+	int bar;
+	uint64_t offset;
+	size_t size;
+	void *vaddr;
+	iova_t iova;
+	bool peers;
+};
+
+int nvme_map_region(struct nvme_ctrl *ctrl, struct nvme_region *region, unsigned long flags);
+void nvme_unmap_region(struct nvme_ctrl *ctrl, const struct nvme_region *region);
+
+/* cmb.c: let the controller know of the buffer that is configured, if there is one. */
+int nvme_enable_cmb(struct nvme_ctrl *ctrl);
+
+/*
+ * cmb.c, pmr.c: what another program has left enabled when it died would hide memory
+ * that is mapped at the same addresses.
+ */
+void nvme_forget_cmb(struct nvme_ctrl *ctrl);
+void nvme_forget_pmr(struct nvme_ctrl *ctrl);
+
+static inline bool nvme_in_cmb(const struct nvme_ctrl *ctrl, iova_t iova)
+{
+	return iova - ctrl->cmb.iova < ctrl->cmb.size;
 }
 
 /* registry.c: forget a controller that closes. */

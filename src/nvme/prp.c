@@ -96,7 +96,7 @@ static int build(struct nvme_lists *lists, union nvme_cmd *cmd, const struct nvm
 
 	do {
 		prps = (struct prps){ .lists = lists, .list = nvme_list_page(lists, 0) };
-		if (!nvme_walk_data(lists->ctrl, data, add, &prps)) {
+		if (!nvme_walk_data(lists->ctrl, cmd->opcode, data, add, &prps)) {
 			finish(&prps, cmd);
 			return 0;
 		}
@@ -133,6 +133,9 @@ static int caller_lists(struct nvme_ctrl *ctrl, leint64_t *list, int npages, uni
 	if (!ALIGNED(iova, pagesize))
 		return vfn_fail(EINVAL, "%s: the PRP list at %p must start on a page of %zu bytes",
 				nvme_name(ctrl), (void *)list, pagesize);
+
+	if (nvme_in_cmb(ctrl, iova) && vfn_nvme_cmb_check(ctrl, VFN_NVME_CMB_LISTS))
+		return -1;
 
 	*lists = nvme_caller_lists(ctrl, list, iova, npages);
 

@@ -51,7 +51,7 @@ static int check_queue(struct nvme_ctrl *ctrl, int qid, int nqueues, int qsize)
 
 /* Allocate the entries, or take the caller's memory. */
 static int get_memory(struct nvme_ctrl *ctrl, struct iommu_dmabuf *mem, size_t len,
-		      const struct iommu_dmabuf *given, uint32_t *flags)
+		      const struct iommu_dmabuf *given, enum vfn_nvme_cmb_use use, uint32_t *flags)
 {
 	if (!given)
 		return iommu_get_dmabuf(__iommu_ctx(ctrl), mem, len, 0);
@@ -63,6 +63,9 @@ static int get_memory(struct nvme_ctrl *ctrl, struct iommu_dmabuf *mem, size_t l
 			"%s: the queue needs %zu bytes of memory that start on a page, not %zd at 0x%llx",
 			nvme_name(ctrl), len, given->len, (unsigned long long)given->iova);
 
+	if (nvme_in_cmb(ctrl, given->iova) && vfn_nvme_cmb_check(ctrl, use))
+		return -1;
+
 	*mem = *given;
 	*flags |= NVME_Q_MEM_PREALLOCATED;
 
@@ -73,6 +76,15 @@ static void put_memory(struct iommu_dmabuf *mem, uint32_t flags)
 {
 	if (!(flags & NVME_Q_MEM_PREALLOCATED))
 		iommu_put_dmabuf(mem);
+}
+
+/* A device's memory need not take the kinds of store that memset() picks. */
+static void clear(void *mem, size_t len)
+{
+	volatile uint64_t *words = mem;
+
+	for (size_t i = 0; i < len / sizeof(*words); i++)
+		words[i] = 0;
 }
 
 /* ---- host side ---- */
@@ -98,12 +110,12 @@ int nvme_configure_cq_mem(struct nvme_ctrl *ctrl, int qid, int qsize, int vector
 				nvme_name(ctrl), vector, ctrl->pci.dev.irq_info.count);
 
 	if (find_doorbell(ctrl, 2 * qid + 1, &cq.doorbell) ||
-	    get_memory(ctrl, &cq.mem, (size_t)qsize << NVME_CQES, mem, &cq.flags))
+	    get_memory(ctrl, &cq.mem, (size_t)qsize << NVME_CQES, mem, VFN_NVME_CMB_CQ, &cq.flags))
 		return -1;
 
 	/* stale phase tags would look like completions */
 	if (mem)
-		memset(cq.mem.vaddr, 0, (size_t)qsize << NVME_CQES);
+		clear(cq.mem.vaddr, (size_t)qsize << NVME_CQES);
 
 	nvme_attach_dbbuf(ctrl, 2 * qid + 1, &cq.dbbuf);
 	ctrl->cq[qid] = cq;
@@ -138,7 +150,7 @@ int nvme_configure_sq_mem(struct nvme_ctrl *ctrl, int qid, int qsize, struct nvm
 			nvme_name(ctrl), qid);
 
 	if (find_doorbell(ctrl, 2 * qid, &sq.doorbell) ||
-	    get_memory(ctrl, &sq.mem, (size_t)qsize << NVME_SQES, mem, &sq.flags))
+	    get_memory(ctrl, &sq.mem, (size_t)qsize << NVME_SQES, mem, VFN_NVME_CMB_SQ, &sq.flags))
 		return -1;
 
 	if (nvme_make_requests(ctrl, &sq)) {

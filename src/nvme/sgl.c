@@ -138,7 +138,8 @@ static int build(struct nvme_lists *lists, union nvme_cmd *cmd, const struct nvm
 			.segment = nvme_list_page(lists, 0),
 			.slots = lists->n ? lists->pagesize / sizeof(*sgl.segment) : 0,
 		};
-		if (!nvme_walk_data(ctrl, data, add, &sgl) && !finish(&sgl, &cmd->dptr.sgl)) {
+		if (!nvme_walk_data(ctrl, cmd->opcode, data, add, &sgl) &&
+		    !finish(&sgl, &cmd->dptr.sgl)) {
 			cmd->flags |= NVME_CMD_FLAGS_PSDT_SGL_MPTR_CONTIG
 				      << NVME_CMD_FLAGS_PSDT_SHIFT;
 			return 0;
@@ -170,6 +171,9 @@ static int build_for_caller(struct nvme_ctrl *ctrl, struct nvme_sgld *seglist, i
 	if (iova & 7)
 		return vfn_fail(EINVAL, "%s: the SGL segment at 0x%llx is not aligned to 8 bytes",
 				nvme_name(ctrl), (unsigned long long)iova);
+
+	if (nvme_in_cmb(ctrl, iova) && vfn_nvme_cmb_check(ctrl, VFN_NVME_CMB_LISTS))
+		return -1;
 
 	return build(&lists, cmd, data);
 }

@@ -53,8 +53,7 @@ static int look(struct nvme_ctrl *ctrl)
 	uint32_t csts = nvme_read32(ctrl, NVME_REG_CSTS);
 
 	if (csts == UINT32_MAX)
-		return vfn_fail(ENODEV, "%s is gone: its registers read as all ones",
-				nvme_name(ctrl));
+		return nvme_gone(ctrl);
 	if (csts & CSTS_CFS)
 		return vfn_fail(ENODEV, "%s has failed (CSTS.CFS): close it and bring it up again",
 				nvme_name(ctrl));

@@ -13,6 +13,8 @@
 
 VFN_BEGIN_DECLS
 
+struct vfn_nvme_cmb;
+
 #define NVME_CTRL_MPS 0
 
 /* Do not use shadow doorbells, although the controller has them. */
@@ -61,7 +63,7 @@ enum nvme_ctrl_feature_flags {
  * @config: what there is. nsqa and ncqa: I/O queues granted, zero-based; mqes: most
  *	entries of an I/O queue, zero-based; mps: memory page size, 2^(12 + mps) bytes
  * @flags: of enum nvme_ctrl_feature_flags
- * @cmb: controller memory buffer
+ * @cmb: controller memory buffer, all zero unless nvme_configure_cmb() found one
  * @priv: the library's
  *
  * Zeroed by the caller before first use; pci.dev.ctx may be preset.
@@ -104,6 +106,7 @@ struct nvme_ctrl {
 		unsigned int timeout_ms;
 		unsigned int shutdown_ms;
 		struct iommu_dmabuf lost;
+		struct vfn_nvme_cmb *cmb;
 	} priv;
 };
 
@@ -385,6 +388,40 @@ int nvme_create_ioqpair(struct nvme_ctrl *ctrl, int qid, int qsize, int vector,
  * Return: 0, or -1 with errno.
  */
 int nvme_delete_ioqpair(struct nvme_ctrl *ctrl, int qid);
+
+/**
+ * nvme_configure_cmb - enable and map the controller memory buffer
+ * @ctrl: open controller, enabled or not; ctrl->cmb is filled in
+ *
+ * Base Specification 2.0, section 8.5. ctrl->cmb.iova is the address of the buffer
+ * for the controller's own commands. Where the kernel can map one device's memory
+ * for another (VFN_NVME_CMB_PEERS), the other controllers of the address space reach it
+ * there, too.
+ *
+ * A controller of version 1.3 or before (CAP.CMBS is 0) takes the bus address of its
+ * base address register for its buffer, configured or not. This takes that range from
+ * the address space, so it should come before much memory is mapped.
+ *
+ * Resets of the controller keep the buffer; nvme_enable() enables it again after a
+ * reset of the function. Contents may be lost. Nothing happens if it is configured.
+ * <vfn/nvme/cmb.h> hands out pieces of it.
+ *
+ * Return: 0 (with ctrl->cmb.vaddr NULL where there is no buffer), or -1 with errno:
+ * ENODEV (closed, or gone), ENOTSUP (its description makes no sense, or it cannot be
+ * mapped), EIO (the controller refuses the address), EEXIST (version 1.3: the range is
+ * in use), EINVAL (version 1.3: the range is beyond the IOMMU's), ENOMEM. The
+ * buffer is disabled then.
+ */
+int nvme_configure_cmb(struct nvme_ctrl *ctrl);
+
+/**
+ * nvme_discard_cmb - disable and unmap the controller memory buffer
+ * @ctrl: controller; its queues and commands do not use the buffer any more
+ *
+ * ctrl->cmb is zeroed, pieces that were handed out are gone. Nothing happens where
+ * no buffer is configured. nvme_close() does this.
+ */
+void nvme_discard_cmb(struct nvme_ctrl *ctrl);
 
 VFN_END_DECLS
 

@@ -343,6 +343,7 @@ NAME(nvme_del_ctrl, int(ctrl *));
 NAME(nvme_reset, int(ctrl *));
 NAME(nvme_enable, int(ctrl *));
 NAME(nvme_configure_sq, int(ctrl *, int, int, cq *, unsigned long));
+NAME(nvme_configure_cmb, int(ctrl *));
 NAME(nvme_configure_cq, int(ctrl *, int, int, int));
 NAME(nvme_configure_sq_mem, int(ctrl *, int, int, cq *, unsigned long, struct iommu_dmabuf *));
 NAME(nvme_configure_cq_mem, int(ctrl *, int, int, int, struct iommu_dmabuf *));
@@ -357,7 +358,21 @@ NAME(nvme_create_ioqpair, int(ctrl *, int, int, int, unsigned long));
 NAME(nvme_delete_ioqpair, int(ctrl *, int));
 NAME(nvme_discard_cq, void(ctrl *, cq *));
 NAME(nvme_discard_sq, void(ctrl *, sq *));
+NAME(nvme_discard_cmb, void(ctrl *));
 NAME(vfn_nvme_set_timeout, void(ctrl *, unsigned int));
+
+/* vfn/nvme/cmb.h, pmr.h */
+VALUE(VFN_NVME_CMB_SQ, 1);
+VALUE(VFN_NVME_CMB_CQ, 2);
+VALUE(VFN_NVME_CMB_LISTS, 4);
+VALUE(VFN_NVME_CMB_READ, 8);
+VALUE(VFN_NVME_CMB_WRITE, 16);
+VALUE(VFN_NVME_CMB_PEERS, 32);
+NAME(vfn_nvme_cmb_check, int(ctrl *, unsigned int));
+NAME(vfn_nvme_cmb_alloc, int(ctrl *, struct iommu_dmabuf *, size_t));
+NAME(vfn_nvme_cmb_free, void(ctrl *, struct iommu_dmabuf *));
+NAME(vfn_nvme_pmr_map, int(ctrl *, struct vfn_nvme_pmr *));
+NAME(vfn_nvme_pmr_unmap, void(ctrl *, struct vfn_nvme_pmr *));
 
 /* vfn/nvme/queue.h */
 VALUE(NVME_AQ, 0);
