@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Two controllers at once, each with an address space of its own or both with the same one. */
+#include <stdlib.h>
+#include <unistd.h>
+
 #include "guest.h"
 
 #define LEN 8192
@@ -60,6 +63,18 @@ static void interleave(struct nvme_ctrl *one, struct nvme_ctrl *two)
 	if (__iommu_ctx(two) != __iommu_ctx(one))
 		iommu_unmap_vaddr(__iommu_ctx(two), mem, NULL);
 	guest_free(mem, 2 * LEN);
+}
+
+/* Or the other tests would show less than they seem to. */
+static void test_the_back_end_is_the_best_that_the_kernel_has(void **state)
+{
+	bool forced = getenv("VFN_IOMMU_FORCE_VFIO"), has = !access("/dev/iommu", F_OK);
+	struct nvme_ctrl ctrl = {};
+
+	(void)state;
+	guest_open(&ctrl, "a", 0);
+	assert_int_equal(iommu_ctx_is_iommufd(__iommu_ctx(&ctrl)), has && !forced);
+	nvme_close(&ctrl);
 }
 
 static void test_own_address_spaces(void **state)
@@ -136,6 +151,7 @@ static void test_shared_address_space_when_the_second_closes_first(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_the_back_end_is_the_best_that_the_kernel_has),
 		cmocka_unit_test(test_own_address_spaces),
 		cmocka_unit_test(test_shared_address_space_when_the_first_closes_first),
 		cmocka_unit_test(test_shared_address_space_when_the_second_closes_first),
