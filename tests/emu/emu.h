@@ -436,7 +436,9 @@ bool emu_iova_mapped(const char *bdf, uint64_t iova, size_t len);
  * @vectors_avail: vectors that the host can give, 0 is enough
  * @no_reset: no reset capability
  * @reset_keeps_bus_master: VFIO_DEVICE_RESET leaves the command register alone
- * @sriov_totalvfs: sriov attributes are there if nonzero
+ * @sriov_totalvfs: sriov attributes are there if nonzero. Virtual functions, which
+ *	follow it at .1, .2, ..., come and go by sriov_numvfs; with vfio-pci as its driver
+ *	only if /sys/module/vfio_pci/parameters/enable_sriov begins with Y
  * @vf_token: the UUID that opening it takes, as of a virtual function whose physical one
  *	vfio-pci has
  */

@@ -236,6 +236,10 @@ int dmabuf_memory(int fd, uint64_t start, struct dma_map *map);
 int sriov_check_token(struct emu_pci *pci, const uint8_t *token);
 /* The options behind a device's name in GET_DEVICE_FD: 0 or an errno. */
 int sriov_check_options(struct emu_pci *pci, const char *options);
+/* The attributes of a physical function, in its directory. */
+void sriov_add_attributes(struct emu_pci *pci, const char *at);
+/* A physical function loses its driver. */
+int sriov_remove_all(struct emu_pci *pf);
 void sriov_opened(struct emu_pci *pci);
 void sriov_closed(struct emu_pci *pci);
 bool sriov_parse_uuid(const char *text, uint8_t *uuid);
@@ -257,6 +261,8 @@ struct pci_ops {
 	void (*unmapping)(struct emu_pci *pci, uint64_t iova, uint64_t last);
 	void (*irq_changed)(struct emu_pci *pci);
 	void (*free)(struct emu_pci *pci);
+	/* make a virtual function; without it that is a function with plain memory */
+	struct emu_pci *(*add_vf)(struct emu_pci *pf, const struct emu_pci_opts *opts);
 };
 
 struct pci_irq {
@@ -277,6 +283,8 @@ struct emu_pci {
 	struct vfio_group *group;
 	struct pci_driver *driver;
 	struct emu_pci *physfn; /* whose virtual function it is */
+	unsigned int numvfs;
+	bool vfs_not_probed; /* sriov_drivers_autoprobe is 0 */
 	char *override;
 	unsigned int nvme_index; /* the kernel's nvmeN */
 	unsigned int vfio_index; /* vfioN while bound to vfio-pci */
@@ -301,6 +309,7 @@ extern struct emu_pci *emu_pcis;
 struct emu_pci *pci_find(const char *bdf);
 struct emu_pci *pci_plug(const struct emu_pci_opts *opts, const struct pci_ops *ops, void *model,
 			 uint64_t bar0_size);
+void pci_unplug(struct emu_pci *pci);
 void pci_init(void);
 void pci_fini(void);
 bool pci_bound_to_vfio(struct emu_pci *pci);
@@ -318,6 +327,11 @@ void sysfs_init(void);
 void sysfs_fini(void);
 void sysfs_add(struct emu_pci *pci);
 const char *sysfs_driver_name(struct emu_pci *pci);
+/* Let a driver that matches take it. */
+void sysfs_probe(struct emu_pci *pci);
+void sysfs_set_override(struct emu_pci *pci, const char *name);
+/* Unbind it and forget its files: 0 or a negative errno. */
+int sysfs_remove(struct emu_pci *pci);
 
 /* vfio_device.c, cdev.c and vfio_irq.c */
 extern const struct file_ops device_file_ops;

@@ -436,6 +436,21 @@ static void pci_irq_changed(struct emu_pci *pci)
 	nvme_update_intx(pci->model);
 }
 
+static struct emu_nvme *plug(const struct emu_nvme_opts *opts);
+
+/* A secondary controller, with namespaces of its own. */
+static struct emu_pci *pci_add_vf(struct emu_pci *pf, const struct emu_pci_opts *opts)
+{
+	const struct emu_nvme *n = pf->model;
+	struct emu_nvme_opts o = n->o;
+
+	o.pci = *opts;
+	o.virt = (struct emu_virt_opts){};
+	o.start_enabled = o.start_cfs = false;
+
+	return plug(&o)->pci;
+}
+
 static void pci_free(struct emu_pci *pci)
 {
 	struct emu_nvme *n = pci->model, **link = &emu_nvmes;
@@ -460,6 +475,7 @@ const struct pci_ops nvme_pci_ops = {
 	.unmapping = pci_unmapping,
 	.irq_changed = pci_irq_changed,
 	.free = pci_free,
+	.add_vf = pci_add_vf,
 };
 
 /* ------------------------------------------------------------------- plug */
@@ -525,12 +541,11 @@ static void leave_enabled(struct emu_nvme *n)
 	n->csts = CSTS_RDY;
 }
 
-struct emu_nvme *emu_nvme_add(const struct emu_nvme_opts *opts)
+static struct emu_nvme *plug(const struct emu_nvme_opts *opts)
 {
 	struct emu_nvme *n = emu_zalloc(sizeof(*n)), **end = &emu_nvmes;
 	uint64_t bar;
 
-	emu_autolock();
 	if (opts)
 		n->o = *opts;
 	fill_defaults(&n->o);
@@ -556,6 +571,12 @@ struct emu_nvme *emu_nvme_add(const struct emu_nvme_opts *opts)
 	nvme_memory_plug(n);
 
 	return n;
+}
+
+struct emu_nvme *emu_nvme_add(const struct emu_nvme_opts *opts)
+{
+	emu_autolock();
+	return plug(opts);
 }
 
 /* ------------------------------------------------------------- for tests */

@@ -247,18 +247,24 @@ void pci_init(void)
 	emu_pcis = NULL;
 }
 
+void pci_unplug(struct emu_pci *pci)
+{
+	struct emu_pci **link = &emu_pcis;
+
+	while (*link != pci)
+		link = &(*link)->next;
+	*link = pci->next;
+	if (pci->ops)
+		pci->ops->free(pci);
+	bars_free(pci);
+	free(pci->override);
+	free(pci);
+}
+
 void pci_fini(void)
 {
-	while (emu_pcis) {
-		struct emu_pci *pci = emu_pcis;
-
-		emu_pcis = pci->next;
-		if (pci->ops)
-			pci->ops->free(pci);
-		bars_free(pci);
-		free(pci->override);
-		free(pci);
-	}
+	while (emu_pcis)
+		pci_unplug(emu_pcis);
 }
 
 /* ------------------------------------------------------------- for tests */

@@ -215,6 +215,8 @@ static int detach(struct emu_pci *pci)
 		emu_report("%s: unbind of an open device would block", pci->bdf);
 		return -EBUSY;
 	}
+	if (is_vfio(drv) && sriov_remove_all(pci))
+		return -EBUSY;
 	pci->driver = NULL;
 	fs_remove(path_of(path, DEVICES "/%s/driver", pci->bdf));
 	fs_remove(path_of(path, BUS "/drivers/%s/%s", drv->name, pci->bdf));
@@ -224,6 +226,33 @@ static int detach(struct emu_pci *pci)
 	}
 	if (!strcmp(drv->name, "nvme"))
 		remove_disk(pci);
+
+	return 0;
+}
+
+/* A virtual function is left alone if its physical one says so, unless there is an override. */
+void sysfs_probe(struct emu_pci *pci)
+{
+	if (pci->physfn && pci->physfn->vfs_not_probed && !pci->override)
+		return;
+	for (struct pci_driver *d = drivers; d && !pci->driver; d = d->next) {
+		if (driver_matches(d, pci))
+			probe(d, pci);
+	}
+}
+
+int sysfs_remove(struct emu_pci *pci)
+{
+	char path[PATH_LEN];
+	int ret = pci->driver ? detach(pci) : 0;
+
+	if (ret)
+		return ret;
+	fs_remove(path_of(path, BUS "/devices/%s", pci->bdf));
+	fs_remove(path_of(path, DEVICES "/%s", pci->bdf));
+	if (pci->group)
+		fs_remove(path_of(path, "/sys/kernel/iommu_groups/%u/devices/%s", pci->group->id,
+				  pci->bdf));
 
 	return 0;
 }
@@ -249,10 +278,7 @@ static int store_drivers_probe(void *priv, const char *text)
 	(void)priv;
 	if (!pci)
 		return -ENODEV;
-	for (struct pci_driver *d = drivers; d && !pci->driver; d = d->next) {
-		if (driver_matches(d, pci))
-			probe(d, pci);
-	}
+	sysfs_probe(pci);
 
 	return 0;
 }
@@ -328,13 +354,16 @@ static void show_override(struct emu_pci *pci)
 	fs_printf(path, "%s\n", pci->override ? pci->override : "(null)");
 }
 
+void sysfs_set_override(struct emu_pci *pci, const char *name)
+{
+	free(pci->override);
+	pci->override = *name ? emu_strdup(name) : NULL;
+	show_override(pci);
+}
+
 static int store_override(void *priv, const char *text)
 {
-	struct emu_pci *pci = priv;
-
-	free(pci->override);
-	pci->override = *text ? emu_strdup(text) : NULL;
-	show_override(pci);
+	sysfs_set_override(priv, text);
 
 	return 0;
 }
@@ -371,14 +400,10 @@ static void add_numbers(struct emu_pci *pci, const char *at)
 		{ "revision", 2, 2 },
 		{ "numa_node", 0, o->numa_node },
 		{ "irq", 0, 0 },
-		{ "sriov_totalvfs", 0, o->sriov_totalvfs },
-		{ "sriov_numvfs", 0, 0 },
 	};
 	char path[PATH_LEN];
 
 	for (size_t i = 0; i < ARRAY_SIZE(attrs); i++) {
-		if (!strncmp(attrs[i].name, "sriov", 5) && !o->sriov_totalvfs)
-			continue;
 		path_of(path, "%s/%s", at, attrs[i].name);
 		if (attrs[i].digits)
 			fs_printf(path, "0x%0*x\n", attrs[i].digits, attrs[i].val);
@@ -393,6 +418,8 @@ static void add_attributes(struct emu_pci *pci, const char *at)
 	char path[PATH_LEN];
 
 	add_numbers(pci, at);
+	if (o->sriov_totalvfs)
+		sriov_add_attributes(pci, at);
 	fs_printf(path_of(path, "%s/modalias", at), "pci:v%08Xd%08Xsv%08Xsd%08Xbc%02Xsc%02Xi%02X\n",
 		  o->vendor, o->device, o->subvendor, o->subdevice, o->classcode >> 16,
 		  o->classcode >> 8 & 0xff, o->classcode & 0xff);
@@ -474,7 +501,7 @@ void sysfs_init(void)
 	fs_make(BUS "/devices", NODE_DIR);
 	fs_attr(BUS "/drivers_probe", store_drivers_probe, NULL);
 	fs_printf(BUS "/drivers_autoprobe", "1\n");
-	fs_make("/sys/module/vfio_pci", NODE_DIR);
+	fs_printf("/sys/module/vfio_pci/parameters/enable_sriov", "N\n");
 	fs_make("/sys/kernel/iommu_groups", NODE_DIR);
 	add_driver("vfio-pci", 0);
 	add_driver("nvme", 0x010802);

@@ -126,6 +126,112 @@ static void unbinding_an_open_device_is_a_violation(void **state)
 	raw_close(&r);
 }
 
+#define VF1 "0000:01:00.1"
+#define VF2 "0000:01:00.2"
+#define ENABLE "/sys/module/vfio_pci/parameters/enable_sriov"
+#define TOKEN "2ab74924-c335-45f4-9b16-8569e5b08258"
+
+static void add_pf(const char *driver)
+{
+	const struct emu_nvme_opts opts = { .pci = { .driver = driver, .sriov_totalvfs = 2 } };
+
+	emu_nvme_add(&opts);
+}
+
+static void virtual_functions_come_and_go(void **state)
+{
+	char link[64] = {};
+
+	add_pf("nvme");
+	assert_int_equal(put(DEV EMU_BDF "/sriov_numvfs", "3"), ERANGE);
+	assert_int_equal(put(DEV EMU_BDF "/sriov_numvfs", "x"), EINVAL);
+	assert_int_equal(put(DEV EMU_BDF "/sriov_numvfs", "2"), 0);
+	assert_string_equal(get(DEV EMU_BDF "/sriov_numvfs"), "2");
+	assert_int_equal(put(DEV EMU_BDF "/sriov_numvfs", "1"), EBUSY);
+	assert_int_equal(put(DEV EMU_BDF "/sriov_numvfs", "2"), 0);
+	assert_string_equal(driver_of(VF1), "nvme");
+	assert_true(os_readlink(DEV EMU_BDF "/virtfn1", link, sizeof(link) - 1) > 0);
+	assert_string_equal(link, "../" VF2);
+	assert_true(os_readlink(DEV VF2 "/physfn", link, sizeof(link) - 1) > 0);
+	assert_int_equal(os_access(DEV EMU_BDF "/virtfn1/physfn/sriov_totalvfs", 0), 0);
+	assert_int_equal(os_access(DEV VF1 "/sriov_numvfs", 0), -1);
+	assert_non_null(emu_nvme_find(VF2));
+
+	assert_int_equal(put(DEV EMU_BDF "/sriov_numvfs", "0"), 0);
+	assert_null(emu_pci_find(VF1));
+	assert_int_equal(os_access(DEV VF1, 0), -1);
+	assert_int_equal(os_access(DEV EMU_BDF "/virtfn0", 0), -1);
+	assert_int_equal(put(DEV EMU_BDF "/sriov_drivers_autoprobe", "0"), 0);
+	assert_int_equal(put(DEV EMU_BDF "/sriov_numvfs", "1"), 0);
+	assert_string_equal(driver_of(VF1), "");
+}
+
+static void vfio_keeps_virtual_functions_of_its_own(void **state)
+{
+	add_pf(NULL);
+	assert_int_equal(put(DEV EMU_BDF "/sriov_numvfs", "1"), ENOENT);
+	emu_file(ENABLE, "Y\n");
+	assert_int_equal(put(DEV EMU_BDF "/sriov_drivers_autoprobe", "0"), 0);
+	assert_int_equal(put(DEV EMU_BDF "/sriov_numvfs", "2"), 0);
+	assert_string_equal(driver_of(VF2), "vfio-pci");
+	assert_string_equal(get(DEV VF2 "/driver_override"), "vfio-pci");
+	assert_int_equal(put(DEV EMU_BDF "/driver/unbind", EMU_BDF), 0);
+	assert_null(emu_pci_find(VF1));
+}
+
+static int get_device(int group, const char *name)
+{
+	return os_ioctl(group, VFIO_GROUP_GET_DEVICE_FD, (void *)(uintptr_t)name);
+}
+
+static int open_group_of(const char *bdf, int container)
+{
+	char path[64], link[64] = {};
+	int group;
+
+	snprintf(path, sizeof(path), DEV "%s/iommu_group", bdf);
+	assert_true(os_readlink(path, link, sizeof(link) - 1) > 0);
+	snprintf(path, sizeof(path), "/dev/vfio/%s", strrchr(link, '/') + 1);
+	group = os_open(path, O_RDWR);
+	assert_int_equal(os_ioctl(group, VFIO_GROUP_SET_CONTAINER, &container), 0);
+
+	return group;
+}
+
+static void token_of_physical_function_opens_virtual_one(void **state)
+{
+	int container = os_open("/dev/vfio/vfio", O_RDWR), pf_group, vf_group, pf, vf, again;
+
+	emu_file(ENABLE, "Y\n");
+	add_pf(NULL);
+	assert_int_equal(put(DEV EMU_BDF "/sriov_numvfs", "1"), 0);
+	pf_group = open_group_of(EMU_BDF, container);
+	assert_int_equal(os_ioctl(container, VFIO_SET_IOMMU, (void *)VFIO_TYPE1v2_IOMMU), 0);
+	vf_group = open_group_of(VF1, container);
+	assert_int_equal(get_device(vf_group, VF1 " vf_token=" TOKEN), -1);
+	assert_int_equal(errno, EACCES);
+	pf = get_device(pf_group, EMU_BDF " vf_token=" TOKEN);
+	assert_true(pf > 2);
+	assert_int_equal(get_device(vf_group, VF1), -1);
+	assert_int_equal(errno, EACCES);
+	vf = get_device(vf_group, VF1 " vf_token=" TOKEN);
+	assert_true(vf > 2);
+
+	/* from now on the physical one takes it, too */
+	assert_int_equal(get_device(pf_group, EMU_BDF), -1);
+	assert_int_equal(errno, EACCES);
+	again = get_device(pf_group, EMU_BDF " vf_token=" TOKEN);
+	assert_true(again > 2);
+	emu_expect_violation("unbind of an open device");
+	assert_int_equal(put(DEV EMU_BDF "/sriov_numvfs", "0"), EBUSY);
+	os_close(again);
+	os_close(vf);
+	os_close(pf);
+	os_close(vf_group);
+	os_close(pf_group);
+	os_close(container);
+}
+
 static int count(const char *name, void *arg)
 {
 	(void)name;
@@ -200,6 +306,9 @@ int main(void)
 		T(bind_and_unbind_errors),
 		T(vfio_needs_a_group),
 		T(unbinding_an_open_device_is_a_violation),
+		T(virtual_functions_come_and_go),
+		T(vfio_keeps_virtual_functions_of_its_own),
+		T(token_of_physical_function_opens_virtual_one),
 		T(directories_are_listed),
 		T(files_are_made_and_removed),
 		T(file_errors_are_given_back),

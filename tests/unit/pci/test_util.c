@@ -178,6 +178,7 @@ static void add_virtual_functions(void)
 {
 	struct emu_pci_opts opts = { .bdf = EMU_BDF, .sriov_totalvfs = 2 };
 
+	emu_file("/sys/module/vfio_pci/parameters/enable_sriov", "Y\n");
 	emu_pci_add(&opts);
 	add_bound(EMU_BDF2, "");
 	add_bound(EMU_BDF3, "");
