@@ -81,7 +81,7 @@ static int describe(struct nvme_ctrl *ctrl, struct nvme_rq *rq, union nvme_cmd *
 		    const struct iommu_dmabuf *buffer, const struct how *how)
 {
 	struct slot *slot = rq->opaque;
-	struct iova_vec pieces[PIECES];
+	struct iova_vec pieces[PIECES] = {};
 
 	for (int i = 0; i < slot->n; i++) {
 		ptrdiff_t offset = (char *)slot->pieces[i].iov_base - (char *)buffer->vaddr;
