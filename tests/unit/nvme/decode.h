@@ -57,7 +57,7 @@ static inline struct lists lists_of(struct nvme_rq *rq)
 
 static inline const uint8_t *list_memory(const struct lists *lists, uint64_t at, uint64_t len)
 {
-	void *vaddr;
+	void *vaddr = NULL;
 
 	if (at >= lists->iova && at + len <= lists->iova + lists->len)
 		return (const uint8_t *)lists->vaddr + (at - lists->iova);
