@@ -38,23 +38,24 @@ static bool present(void)
 /* The kernel asks for a device by this eventfd. */
 static int removal_eventfd(struct nvme_ctrl *ctrl)
 {
-	struct {
+	union {
 		struct vfio_irq_set set;
-		int fd;
+		char bytes[sizeof(struct vfio_irq_set) + sizeof(int)];
 	} irqs = {
 		.set = {
-			.argsz = sizeof(irqs),
+			.argsz = sizeof(irqs.bytes),
 			.flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
 			.index = VFIO_PCI_REQ_IRQ_INDEX,
 			.count = 1,
 		},
 	};
+	int fd = eventfd(0, EFD_CLOEXEC);
 
-	irqs.fd = eventfd(0, EFD_CLOEXEC);
-	assert_true(irqs.fd >= 0);
+	assert_true(fd >= 0);
+	memcpy(irqs.set.data, &fd, sizeof(fd));
 	assert_int_equal(ioctl(ctrl->pci.dev.fd, VFIO_DEVICE_SET_IRQS, &irqs), 0);
 
-	return irqs.fd;
+	return fd;
 }
 
 static void unplug(void)
