@@ -143,7 +143,7 @@ static int configure(struct nvme_ctrl *ctrl)
 {
 	struct nvme_region region;
 	struct vfn_nvme_cmb *cmb;
-	unsigned int uses;
+	unsigned int uses = 0;
 
 	if (locate(ctrl, &region, &uses))
 		return -1;
