@@ -78,17 +78,19 @@ def numbers_are_read_strictly():
 
 @test
 def regs_shows_an_enabled_controller_and_one_as_it_is():
-    says(run("regs", *BDF), "version 1.4.0", "MJR         1", "MNR         4", "EN          1", "RDY         1",
-         "MQES     1023", "ASQS")
-    says(run("regs", *BDF, "--as-is"), "version 1.4.0", "EN          0", "RDY         0")
+    # W42: each part of the version is its own
+    says(run("regs", *BDF), "version 1.4.2", "MJR         1", "MNR         4", "TER         2", "EN          1",
+         "RDY         1", "MQES     1023", "ASQS")
+    says(run("regs", *BDF, "--as-is"), "version 1.4.2", "EN          0", "RDY         0")
 
 
 @test
 def identify_and_oneshot_show_all_16_bits_of_the_vendor():
     output = run("identify", *BDF)
-    says(output, "Max queue entries       : 1024", "Max data transfer size  : 524288", "NVM Express version     : 1.4.0")
+    says(output, "Max queue entries       : 1024", "Max data transfer size  : 524288", "NVM Express version     : 1.4.2")
+    # W42: not 8 of them
     vid = next(line for line in output.splitlines() if line.startswith("vid 0x"))
-    assert len(vid) == len("vid 0x1b36"), vid
+    assert vid == "vid 0x1b36", vid
     low_first = f"PCI Vendor ID           : {vid[8:10]} {vid[6:8]}\n"
     says(output, low_first)
     says(run("oneshot", *BDF), vid.replace("0x0", "0x"))

@@ -31,6 +31,7 @@ int main(int argc, char **argv)
 	const struct emu_nvme_opts opts = {
 		.pci = { .msi_vectors = 1 },
 		.sgls = getenv("EXAMPLE_NO_SGLS") ? 0 : 1,
+		.vs = 0x10402,
 	};
 	const char *path = getenv("EXAMPLE_DISK");
 	struct emu_nvme *nvme;

@@ -22,6 +22,7 @@ WARNINGS = ["-Wall", "-Wextra", "-Werror"]
 NEWER = pathlib.Path(__file__).parent / "newer"
 
 
+# W40: headers that stand alone and get along with others
 def sources(header):
     """Includes of each translation unit that a header must survive in; twice in a row is one of them."""
     yield [header, header]

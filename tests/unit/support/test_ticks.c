@@ -33,6 +33,7 @@ static void frequency_is_never_zero_and_stays(void **state)
 	assert_int_equal(__vfn_ticks_freq, freq);
 }
 
+/* W25: that of the counter, not of the CPU */
 static void frequency_agrees_with_the_monotonic_clock(void **state)
 {
 	uint64_t ns = now_ns(), ticks = get_ticks(), measured;
