@@ -453,17 +453,25 @@ static uint32_t *shadow_word(struct emu_nvme *n, uint64_t page, unsigned int ind
 	return (uint32_t *)mem;
 }
 
-/* The doorbell's shadow must have been written before the doorbell. */
-static void check_shadow(struct emu_nvme *n, unsigned int index, uint32_t val, uint32_t *seen)
+/*
+ * The doorbell's shadow must have been written before the doorbell. In a thread the
+ * doorbell may be seen late: the shadow has moved on, and may have been acted on.
+ */
+static uint32_t check_shadow(struct emu_nvme *n, unsigned int index, uint32_t val, uint32_t *seen)
 {
 	uint32_t *word = shadow_word(n, n->dbbuf_shadow, index, false), now;
 
 	if (!word)
-		return;
+		return val;
 	now = le32toh(__atomic_load_n(word, __ATOMIC_ACQUIRE));
-	if (now != val && index >= 2 && !emu_threaded)
-		nvme_report(n, "doorbell %u is %u but its shadow is %u", index, val, now);
 	*seen = now;
+	if (now == val || index < 2)
+		return val;
+	if (emu_threaded)
+		return now;
+	nvme_report(n, "doorbell %u is %u but its shadow is %u", index, val, now);
+
+	return val;
 }
 
 void nvme_doorbell(struct emu_nvme *n, unsigned int index, uint32_t val)
@@ -480,7 +488,7 @@ void nvme_doorbell(struct emu_nvme *n, unsigned int index, uint32_t val)
 	if (val > 0xffff)
 		nvme_report(n, "doorbell %u has reserved bits: 0x%x", index, val);
 	if (n->dbbuf)
-		check_shadow(n, index, val, is_cq ? &n->cq[qid].shadow : &n->sq[qid].shadow);
+		val = check_shadow(n, index, val, is_cq ? &n->cq[qid].shadow : &n->sq[qid].shadow);
 	if (is_cq)
 		cq_head(n, qid, val);
 	else
