@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* A program on an emulated machine: controllers in threads of their own, then the program's main(). */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "emu.h"
@@ -24,6 +25,7 @@ int main(int argc, char **argv)
 	const struct emu_pci_opts other = { .bdf = "0000:06:0d.0", .group = 26 };
 	int status;
 
+	setenv("BDF_A", EMU_BDF, 1);
 	emu_init();
 	emu_nvme_add(&opts);
 	emu_pci_add(&other);

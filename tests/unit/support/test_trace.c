@@ -246,6 +246,8 @@ static void emit_limited(uint64_t tag)
 
 static void limited_message_comes_once_in_an_interval(void **state)
 {
+	struct trace_ratelimit_state other = { .interval = 1 };
+
 	trace_event_set_active("nvme_sq_post", true);
 
 	emit_limited(1);
@@ -257,6 +259,9 @@ static void limited_message_comes_once_in_an_interval(void **state)
 	emu_advance(2 * SEC);
 	emit_limited(1);
 	assert_string_equal(said, "nvme_sq_post: 2 more were not shown\nnvme_sq_post: tag 1\n");
+
+	assert_false(__trace_ratelimited(&other, 9, "x"));
+	assert_true(__trace_ratelimited(&other, 9, "x"));
 
 	said[0] = '\0';
 	emit_limited(2);
