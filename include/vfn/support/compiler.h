@@ -33,7 +33,9 @@
 #ifndef __force
 #define __force __attribute__((force))
 #endif
+#ifndef __vfn_nocast
 #define __vfn_nocast __attribute__((nocast))
+#endif
 #else
 #ifndef __bitwise
 #define __bitwise
