@@ -10,6 +10,7 @@
 #endif
 
 #include "os/os.h"
+#include "support/ticks.h"
 
 static uint64_t known_freq;
 
@@ -20,11 +21,10 @@ uint64_t get_ticks_freq_arch(void)
 #ifdef __x86_64__
 	unsigned int denominator, numerator, crystal, unused;
 
-	/* crystal clock and its ratio to the counter; any of them may be 0, not stated */
-	if (!__get_cpuid(0x15, &denominator, &numerator, &crystal, &unused) || !denominator)
+	if (!__get_cpuid(0x15, &denominator, &numerator, &crystal, &unused))
 		return 0;
 
-	return (uint64_t)crystal * numerator / denominator;
+	return ticks_of_crystal(denominator, numerator, crystal);
 #else
 	uint64_t v;
 
@@ -34,7 +34,7 @@ uint64_t get_ticks_freq_arch(void)
 #endif
 }
 
-static uint64_t measure(void)
+uint64_t ticks_measure(void)
 {
 	uint64_t ns = os_clock_ns(), ticks = get_ticks();
 
@@ -55,7 +55,7 @@ uint64_t vfn_ticks_freq(void)
 
 	freq = get_ticks_freq_arch();
 	if (!freq)
-		freq = measure();
+		freq = ticks_measure();
 	if (!freq)
 		freq = 1;
 
