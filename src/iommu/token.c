@@ -8,6 +8,7 @@
 #include <vfn/pci/util.h>
 
 #include "iommu/context.h"
+#include "pci/sysfs.h"
 #include "support/error.h"
 
 #define TOKEN_ENV "VFTOKEN"
@@ -60,9 +61,20 @@ int iommu_get_token(const char *bdf, struct iommu_token *token)
 	return 0;
 }
 
+/* vfio-pci has tokens, and so have the drivers that are built upon it. */
+static bool is_vf_without_tokens(const char *bdf)
+{
+	__autostr pf = pci_is_vf(bdf) ? pci_vf_get_pf_bdf(bdf) : NULL;
+	__autostr driver = pf ? pci_get_driver(pf) : NULL;
+
+	return pf && (!driver || !strstr(driver, "vfio"));
+}
+
 bool iommu_token_is_refused(const char *bdf, const struct iommu_token *token)
 {
-	if (errno == EACCES)
+	int err = errno;
+
+	if (err == EACCES)
 		(void)vfn_fail(
 			EACCES,
 			token->text[0] ?
@@ -71,13 +83,15 @@ bool iommu_token_is_refused(const char *bdf, const struct iommu_token *token)
 				"%s: a VF token is required: set " TOKEN_ENV
 				" to the one that its physical function was opened with",
 			bdf);
-	else if (errno == EINVAL && token->text[0] && pci_is_vf(bdf))
+	else if (err == EINVAL && token->text[0] && is_vf_without_tokens(bdf))
 		(void)vfn_fail(
 			EINVAL,
 			"%s takes no VF token, as vfio-pci does not drive its physical function: unset " TOKEN_ENV,
 			bdf);
-	else
+	else {
+		errno = err;
 		return false;
+	}
 
 	return true;
 }
