@@ -133,7 +133,9 @@ def io_describes_memory_in_every_way():
 
 
 @test
-def zns_and_pi_refuse_other_namespaces():
+def zns_pi_and_sriov_say_what_there_is_not():
+    says(run("sriov", *BDF, status=1), "0000:01:00.0 has no virtual functions")
+    says(run("sriov", *BDF, "--vfs", "0", status=2), "'0'")
     says(run("zns", *BDF, status=1), "namespace 1 has no zones")
     says(run("pi", *BDF, status=1), "namespace 1 has no protection information")
 

@@ -24,7 +24,9 @@ explain() {
 check() {
 	what=$1
 	shift
-	if "$@" >/tmp/output 2>&1; then pass "$what"; else fail "$what"; echo "# exit status $? of: $*"; explain; fi
+	"$@" >/tmp/output 2>&1
+	result=$?
+	if [ $result -eq 0 ]; then pass "$what"; else fail "$what"; echo "# exit status $result of: $*"; explain; fi
 }
 
 # refuse TEXT COMMAND...: the command fails by itself (not by a signal), its words are in /tmp/output
