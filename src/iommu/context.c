@@ -250,6 +250,16 @@ struct iommu_device *iommu_find_fd(struct iommu_ctx *ctx, int fd)
 	return dev;
 }
 
+struct iommu_device *iommu_find_id(uint32_t id)
+{
+	struct iommu_device *dev = devices;
+
+	while (dev && (!dev->ctx->ops->iommufd || dev->id != id))
+		dev = dev->next;
+
+	return dev;
+}
+
 static void free_device(struct iommu_device *dev)
 {
 	int saved = errno;
@@ -373,6 +383,25 @@ void iommu_detach_device(struct iommu_ctx *ctx, const char *bdf, int fd)
 	ctx->ops = NULL;
 	if (!ctx->holders)
 		destroy(ctx);
+}
+
+int iommu_unmap_everywhere(void *vaddr, size_t len)
+{
+	int ret = 0, saved = 0;
+
+	__autolock(&iommu_devices_lock);
+
+	for (struct iommu_ctx *ctx = contexts; ctx; ctx = ctx->next) {
+		if (iommu_unmap_range(ctx, vaddr, len)) {
+			saved = errno;
+			ret = -1;
+		}
+	}
+
+	if (ret)
+		errno = saved;
+
+	return ret;
 }
 
 void iommu_hold(struct iommu_ctx *ctx)

@@ -42,10 +42,18 @@ struct iommu_device {
 	uint32_t hwpt;
 };
 
+/* Where memory comes from that is a file's. */
+struct iommu_file {
+	int fd;
+	uint64_t offset;
+};
+
 /* What differs between the kernel's interfaces. Errors as documented in <vfn/iommu/dma.h>. */
 struct iommu_ops {
 	bool iommufd;
-	int (*map)(struct iommu_ctx *ctx, const struct iommu_extent *ext);
+	/* @file is NULL for memory that is just the process's */
+	int (*map)(struct iommu_ctx *ctx, const struct iommu_extent *ext,
+		   const struct iommu_file *file);
 	/* -1 with errno EIO where less than the extent was unmapped */
 	int (*unmap)(struct iommu_ctx *ctx, const struct iommu_extent *ext);
 	/* open the device and attach it; returns its descriptor */
@@ -80,10 +88,36 @@ struct iommu_ctx {
 	uint32_t ioas;
 };
 
+/*
+ * bar.c: memory of devices that the process has mapped. Removing it takes away
+ * all its DMA mappings, and fails where some stay; it also tells the length.
+ * Closing a device orphans what is left of it.
+ */
+struct iommu_bar {
+	void *vaddr;
+	/* the device's descriptor, -1 once it is closed */
+	int fd;
+	/* its region, and where in it */
+	uint32_t region;
+	uint64_t offset;
+};
+
+int iommu_add_bar(void *vaddr, size_t len, const struct iommu_bar *bar);
+int iommu_remove_bar(void *vaddr, size_t *len);
+void iommu_orphan_bars(int fd);
+/* The one that holds all of a range, with its offset there. */
+bool iommu_find_bar(const void *vaddr, size_t len, struct iommu_bar *bar);
+
+/* context.c, map.c: remove the mappings of a range of memory, from all address spaces or one. */
+int iommu_unmap_everywhere(void *vaddr, size_t len);
+int iommu_unmap_range(struct iommu_ctx *ctx, void *vaddr, size_t len);
+
 /* context.c: guards what devices are attached where; taken before any address space's lock. */
 extern pthread_mutex_t iommu_devices_lock;
 /* The device with this descriptor, or NULL. */
 struct iommu_device *iommu_find_fd(struct iommu_ctx *ctx, int fd);
+/* The device with this number of iommufd's, or NULL. */
+struct iommu_device *iommu_find_id(uint32_t id);
 
 /*
  * context.c: a device's way in and out of an address space. Attach and detach

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <vfn/iommu/iommufd.h>
 #include <vfn/pci/util.h>
 #include <vfn/support/mutex.h>
 #include <vfn/trace.h>
@@ -339,25 +340,128 @@ static void trace_unmap(const struct iommu_extent *ext)
 	}
 }
 
-static int iommufd_map(struct iommu_ctx *ctx, const struct iommu_extent *ext)
+static uint32_t map_flags(const struct iommu_extent *ext)
+{
+	return ABI_IOMMU_IOAS_MAP_FIXED_IOVA |
+	       (ext->permissions & IOMMU_PAGE_NOREAD ? 0 : ABI_IOMMU_IOAS_MAP_READABLE) |
+	       (ext->permissions & IOMMU_PAGE_NOWRITE ? 0 : ABI_IOMMU_IOAS_MAP_WRITEABLE);
+}
+
+static int map_memory(struct iommu_ctx *ctx, const struct iommu_extent *ext)
 {
 	struct abi_iommu_ioas_map cmd = {
 		.size = sizeof(cmd),
-		.flags = ABI_IOMMU_IOAS_MAP_FIXED_IOVA |
-			 (ext->permissions & IOMMU_PAGE_NOREAD ? 0 : ABI_IOMMU_IOAS_MAP_READABLE) |
-			 (ext->permissions & IOMMU_PAGE_NOWRITE ? 0 : ABI_IOMMU_IOAS_MAP_WRITEABLE),
+		.flags = map_flags(ext),
 		.ioas_id = ctx->ioas,
 		.user_va = (uintptr_t)ext->vaddr,
 		.length = ext->len,
 		.iova = ext->start,
 	};
 
-	if (os_ioctl(ctx->fd, ABI_IOMMU_IOAS_MAP, &cmd))
-		return iommu_explain_map(ctx, ext);
+	return os_ioctl(ctx->fd, ABI_IOMMU_IOAS_MAP, &cmd);
+}
 
-	trace_map(ext);
+static int map_file(struct iommu_ctx *ctx, const struct iommu_extent *ext,
+		    const struct iommu_file *file)
+{
+	struct abi_iommu_ioas_map_file cmd = {
+		.size = sizeof(cmd),
+		.flags = map_flags(ext),
+		.ioas_id = ctx->ioas,
+		.fd = file->fd,
+		.start = file->offset,
+		.length = ext->len,
+		.iova = ext->start,
+	};
 
-	return 0;
+	return os_ioctl(ctx->fd, ABI_IOMMU_IOAS_MAP_FILE, &cmd);
+}
+
+static bool is_unknown(int err)
+{
+	return err == ENOTTY || err == EOPNOTSUPP;
+}
+
+/* A descriptor of part of a device's memory. */
+static int export_bar(const struct iommu_bar *bar, uint64_t len)
+{
+	union {
+		struct vfio_device_feature head;
+		char room[sizeof(struct vfio_device_feature) +
+			  sizeof(struct abi_vfio_device_feature_dma_buf) +
+			  sizeof(struct abi_vfio_region_dma_range)];
+	} cmd = {
+		.head = {
+			.argsz = sizeof(cmd.room),
+			.flags = VFIO_DEVICE_FEATURE_GET | ABI_VFIO_DEVICE_FEATURE_DMA_BUF,
+		},
+	};
+	struct abi_vfio_device_feature_dma_buf *part = (void *)cmd.head.data;
+
+	part->region_index = bar->region;
+	part->open_flags = O_RDWR | O_CLOEXEC;
+	part->nr_ranges = 1;
+	part->dma_ranges[0].offset = bar->offset;
+	part->dma_ranges[0].length = len;
+
+	return os_ioctl(bar->fd, VFIO_DEVICE_FEATURE, &cmd);
+}
+
+static int map_bar(struct iommu_ctx *ctx, const struct iommu_extent *ext,
+		   const struct iommu_bar *bar)
+{
+	struct iommu_file file = {};
+	int ret = -1;
+
+	if (bar->fd < 0)
+		return vfn_fail(ENODEV, "%s: %p is memory of a device that is closed", ctx->name,
+				ext->vaddr);
+
+	file.fd = export_bar(bar, ext->len);
+	if (file.fd >= 0) {
+		ret = map_file(ctx, ext, &file);
+		close_quietly(file.fd);
+	}
+
+	if (ret && is_unknown(errno))
+		return vfn_fail(
+			ENOTSUP,
+			"%s: with iommufd the kernel does not map a device's memory for others (Linux 6.19): set VFN_IOMMU_FORCE_VFIO=1",
+			ctx->name);
+
+	return ret ? iommu_explain_map(ctx, ext) : 0;
+}
+
+static int explain_map_file(const struct iommu_ctx *ctx, const struct iommu_extent *ext)
+{
+	if (is_unknown(errno))
+		return vfn_fail(ENOTSUP, "%s: the kernel does not map files (Linux 6.13)",
+				ctx->name);
+	if (errno == EINVAL)
+		return vfn_fail(EINVAL,
+				"%s: the file is no memfd, or does not have those %llu bytes",
+				ctx->name, (unsigned long long)ext->len);
+
+	return iommu_explain_map(ctx, ext);
+}
+
+static int iommufd_map(struct iommu_ctx *ctx, const struct iommu_extent *ext,
+		       const struct iommu_file *file)
+{
+	struct iommu_bar bar;
+	int ret;
+
+	if (file)
+		ret = map_file(ctx, ext, file) ? explain_map_file(ctx, ext) : 0;
+	else if (iommu_find_bar(ext->vaddr, ext->len, &bar))
+		ret = map_bar(ctx, ext, &bar);
+	else
+		ret = map_memory(ctx, ext) ? iommu_explain_map(ctx, ext) : 0;
+
+	if (!ret)
+		trace_map(ext);
+
+	return ret;
 }
 
 static int iommufd_unmap(struct iommu_ctx *ctx, const struct iommu_extent *ext)
@@ -379,6 +483,187 @@ static int iommufd_unmap(struct iommu_ctx *ctx, const struct iommu_extent *ext)
 		return iommu_explain_part(ctx, ext, cmd.length);
 
 	trace_unmap(ext);
+
+	return 0;
+}
+
+/* ---- page faults of devices ---- */
+
+int iommufd_alloc_fault_queue(struct iommufd_fault_queue *fq)
+{
+	struct abi_iommu_fault_alloc cmd = { .size = sizeof(cmd) };
+	int fd = get_iommufd("fault queue");
+
+	fq->fault_id = 0;
+	fq->fault_fd = -1;
+	if (fd < 0)
+		return -1;
+
+	if (os_ioctl(fd, ABI_IOMMU_FAULT_QUEUE_ALLOC, &cmd)) {
+		if (is_unknown(errno))
+			(void)vfn_fail(ENOTSUP, "fault queue: the kernel has none (Linux 6.11)");
+		else
+			(void)vfn_fail(errno, "fault queue: cannot make one: %s", strerror(errno));
+		put_iommufd();
+		return -1;
+	}
+
+	fq->fault_id = (int)cmd.out_fault_id;
+	fq->fault_fd = (int)cmd.out_fault_fd;
+
+	return 0;
+}
+
+void vfn_iommufd_free_fault_queue(struct iommufd_fault_queue *fq)
+{
+	if (!fq->fault_id)
+		return;
+
+	close_quietly(fq->fault_fd);
+	destroy_object(iommufd, (uint32_t)fq->fault_id);
+	put_iommufd();
+	fq->fault_id = 0;
+	fq->fault_fd = -1;
+}
+
+/* A page table with the mappings of the address space, whose faults go to the queue. */
+static int make_table(struct iommu_ctx *ctx, const struct iommu_device *dev,
+		      const struct iommufd_fault_queue *fq, uint32_t *table)
+{
+	struct abi_iommu_hwpt_alloc cmd = {
+		.size = sizeof(cmd),
+		.flags = ABI_IOMMU_HWPT_FAULT_ID_VALID,
+		.dev_id = dev->id,
+		.pt_id = ctx->ioas,
+		.fault_id = (uint32_t)fq->fault_id,
+	};
+
+	if (os_ioctl(ctx->fd, ABI_IOMMU_HWPT_ALLOC, &cmd)) {
+		if (is_unknown(errno))
+			return vfn_fail(
+				ENOTSUP,
+				"%s: the kernel, or the device's IOMMU, does not hand page faults on",
+				dev->bdf);
+		return vfn_fail(errno, "%s: cannot make a page table with a fault queue: %s",
+				dev->bdf, strerror(errno));
+	}
+
+	*table = cmd.out_hwpt_id;
+
+	return 0;
+}
+
+static int move_device(struct iommu_ctx *ctx, struct iommu_device *dev,
+		       const struct iommufd_fault_queue *fq)
+{
+	uint32_t old = dev->hwpt, table = 0;
+
+	if (fq && make_table(ctx, dev, fq, &table))
+		return -1;
+
+	if (attach_to(dev, dev->fd, fq ? table : ctx->ioas)) {
+		if (table)
+			destroy_object(ctx->fd, table);
+		return -1;
+	}
+
+	dev->hwpt = table;
+	if (old)
+		destroy_object(ctx->fd, old);
+
+	return 0;
+}
+
+int iommufd_set_fault_queue(struct iommu_ctx *ctx, struct iommufd_fault_queue *fq, int devfd)
+{
+	struct iommu_device *dev;
+
+	if (!ctx)
+		return vfn_fail(EINVAL, "fault queue: no address space");
+
+	__autolock(&iommu_devices_lock);
+
+	dev = iommu_find_fd(ctx, devfd);
+	if (!dev)
+		return vfn_fail(ENODEV, "%s: no device with descriptor %d is open in it", ctx->name,
+				devfd);
+	if (!ctx->ops->iommufd)
+		return vfn_fail(ENOTSUP, "%s: fault queues take iommufd (%s)", dev->bdf,
+				ctx->reason);
+	if (fq && !fq->fault_id)
+		return vfn_fail(EINVAL, "%s: the fault queue was released", dev->bdf);
+
+	return move_device(ctx, dev, fq);
+}
+
+static void take_record(const struct abi_iommu_hwpt_pgfault *record,
+			struct vfn_iommufd_fault *fault)
+{
+	const struct iommu_device *dev = iommu_find_id(record->dev_id);
+
+	*fault = (struct vfn_iommufd_fault){
+		.addr = record->addr,
+		.length = record->length,
+		.cookie = record->cookie,
+		.devfd = dev ? dev->fd : -1,
+	};
+	if (record->perm & ABI_IOMMU_PGFAULT_PERM_READ)
+		fault->flags |= VFN_IOMMUFD_FAULT_READ;
+	if (record->perm & ABI_IOMMU_PGFAULT_PERM_WRITE)
+		fault->flags |= VFN_IOMMUFD_FAULT_WRITE;
+	if (record->flags & ABI_IOMMU_PGFAULT_FLAGS_LAST_PAGE)
+		fault->flags |= VFN_IOMMUFD_FAULT_LAST;
+}
+
+static int read_records(const struct iommufd_fault_queue *fq,
+			struct abi_iommu_hwpt_pgfault *records, size_t n)
+{
+	ssize_t ret = os_read(fq->fault_fd, records, n * sizeof(*records));
+
+	if (ret < 0 && errno != EAGAIN)
+		return vfn_fail(errno, "fault queue: cannot read: %s", strerror(errno));
+	if (ret > 0 && (size_t)ret % sizeof(*records))
+		return vfn_fail(EPROTO, "fault queue: the kernel gave %zd bytes of records", ret);
+
+	return ret < 0 ? 0 : (int)((size_t)ret / sizeof(*records));
+}
+
+int vfn_iommufd_get_faults(struct iommufd_fault_queue *fq, struct vfn_iommufd_fault *faults, int n)
+{
+	struct abi_iommu_hwpt_pgfault *records;
+	int got, saved;
+
+	if (n < 1)
+		return vfn_fail(EINVAL, "fault queue: no room for a fault");
+
+	records = vfn_zalloc((size_t)n * sizeof(*records));
+	if (!records)
+		return -1;
+
+	got = read_records(fq, records, (size_t)n);
+
+	__autolock(&iommu_devices_lock);
+
+	for (int i = 0; i < got; i++)
+		take_record(&records[i], &faults[i]);
+
+	saved = errno;
+	free(records);
+	errno = saved;
+
+	return got;
+}
+
+int vfn_iommufd_answer_fault(struct iommufd_fault_queue *fq, const struct vfn_iommufd_fault *fault,
+			     bool resolved)
+{
+	const struct abi_iommu_hwpt_page_response record = {
+		.cookie = fault->cookie,
+		.code = resolved ? ABI_IOMMUFD_PAGE_RESP_SUCCESS : ABI_IOMMUFD_PAGE_RESP_INVALID,
+	};
+
+	if (os_write(fq->fault_fd, &record, sizeof(record)) != sizeof(record))
+		return vfn_fail(errno, "fault queue: cannot answer: %s", strerror(errno));
 
 	return 0;
 }

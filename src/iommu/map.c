@@ -26,6 +26,8 @@ struct request {
 	unsigned long flags;
 	/* leave the kernel out of it */
 	bool reserve;
+	/* where the memory comes from, if not NULL */
+	const struct iommu_file *file;
 	/* the result */
 	struct iommu_extent *ext;
 };
@@ -163,7 +165,7 @@ static int map_new(struct iommu_ctx *ctx, struct request *req)
 	ext->persistent = !(req->flags & IOMMU_MAP_EPHEMERAL);
 	ext->reserved = req->reserve;
 
-	if (!ext->reserved && ctx->ops->map(ctx, ext)) {
+	if (!ext->reserved && ctx->ops->map(ctx, ext, req->file)) {
 		int saved = errno;
 
 		iova_release(ctx, ext);
@@ -240,6 +242,25 @@ int iommu_map_vaddr(struct iommu_ctx *ctx, void *vaddr, size_t len, iova_t *iova
 		.align = 1,
 		.flags = flags,
 	};
+
+	return map_to(ctx, &req, iova);
+}
+
+int vfn_iommu_map_file(struct iommu_ctx *ctx, int fd, off_t offset, void *vaddr, size_t len,
+		       iova_t *iova, unsigned long flags)
+{
+	const struct iommu_file file = { .fd = fd, .offset = (uint64_t)offset };
+	struct request req = {
+		.vaddr = vaddr,
+		.len = len,
+		.align = 1,
+		.flags = flags,
+		.file = &file,
+	};
+
+	if (fd < 0 || offset < 0 || !ALIGNED((uint64_t)offset, __VFN_PAGESIZE))
+		return vfn_fail(EINVAL, "map: no file %d, or offset %lld is no multiple of %zu", fd,
+				(long long)offset, __VFN_PAGESIZE);
 
 	return map_to(ctx, &req, iova);
 }
@@ -445,6 +466,31 @@ int iommu_unmap_all(struct iommu_ctx *ctx)
 	while ((ext = tree_next(ctx->extents, addr))) {
 		addr = ext->start + ext->len;
 		if (ext->vaddr && remove_mapping(ctx, ext)) {
+			saved = errno;
+			ret = -1;
+		}
+	}
+
+	if (ret)
+		errno = saved;
+
+	return ret;
+}
+
+int iommu_unmap_range(struct iommu_ctx *ctx, void *vaddr, size_t len)
+{
+	char *pos = vaddr, *end = pos + len;
+	struct iommu_extent *ext;
+	int ret = 0, saved = 0;
+	size_t covers;
+
+	__autolock(&ctx->lock);
+
+	for (; pos < end; pos += covers) {
+		ext = find_mapping(ctx, pos, end, &covers);
+		if (!ext) {
+			covers = __VFN_PAGESIZE;
+		} else if (remove_mapping(ctx, ext)) {
 			saved = errno;
 			ret = -1;
 		}

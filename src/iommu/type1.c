@@ -443,7 +443,8 @@ static void trace_unmap(const struct iommu_extent *ext)
 	}
 }
 
-static int type1_map(struct iommu_ctx *ctx, const struct iommu_extent *ext)
+static int type1_map(struct iommu_ctx *ctx, const struct iommu_extent *ext,
+		     const struct iommu_file *file)
 {
 	struct vfio_iommu_type1_dma_map map = {
 		.argsz = sizeof(map),
@@ -453,6 +454,10 @@ static int type1_map(struct iommu_ctx *ctx, const struct iommu_extent *ext)
 		.iova = ext->start,
 		.size = ext->len,
 	};
+
+	if (file)
+		return vfn_fail(ENOTSUP, "%s: files can be mapped with iommufd only (%s)",
+				ctx->name, ctx->reason);
 
 	if (os_ioctl(ctx->fd, VFIO_IOMMU_MAP_DMA, &map))
 		return iommu_explain_map(ctx, ext);

@@ -16,6 +16,7 @@ static bool is_intx(struct vfio_device *dev)
 	return dev->irq_info.index == VFIO_PCI_INTX_IRQ_INDEX;
 }
 
+/* 0, or -1, or as many vectors as the kernel could have given, with errno ENOSPC. */
 static int set_irqs(struct vfio_device *dev, struct vfio_irq_set *set, const char *what)
 {
 	int ret;
@@ -25,15 +26,16 @@ static int set_irqs(struct vfio_device *dev, struct vfio_irq_set *set, const cha
 	ret = os_ioctl(dev->fd, VFIO_DEVICE_SET_IRQS, set);
 	if (!ret)
 		return 0;
-	/* as many as it could have given */
 	if (ret > 0)
 		errno = ENOSPC;
 
-	return vfn_fail(errno, "cannot %s interrupt vectors %u to %u: %s", what, set->start,
-			set->start + set->count - 1, strerror(errno));
+	(void)vfn_fail(errno, "cannot %s interrupt vectors %u to %u: %s", what, set->start,
+		       set->start + set->count - 1, strerror(errno));
+
+	return ret;
 }
 
-/* Without @eventfds, all get none. */
+/* Without @eventfds, all get none. Returns what set_irqs() does. */
 static int route(struct vfio_device *dev, const int *eventfds, unsigned int start,
 		 unsigned int count)
 {
@@ -174,7 +176,82 @@ int vfn_vfio_unmask_irq(struct vfio_device *dev)
 	if (!is_intx(dev))
 		return 0;
 
-	return set_irqs(dev, &set, "unmask");
+	return set_irqs(dev, &set, "unmask") ? -1 : 0;
+}
+
+/* ---- as many as there are ---- */
+
+/* Whether fewer vectors may work where so many do not. */
+static bool is_too_many(int err)
+{
+	return err == ENOSPC || err == EINVAL || err == ENOMEM || err == ERANGE;
+}
+
+/* Have just the first @n vectors. Returns as set_irqs(). */
+static int try_vectors(struct vfio_device *dev, const int *eventfds, unsigned int n)
+{
+	int ret;
+
+	if (vfio_disable_irq_all(dev))
+		return -1;
+
+	ret = route(dev, eventfds, 0, n);
+	if (!ret)
+		dev->irqs_enabled = n;
+
+	return ret;
+}
+
+/* The most vectors from @low to @high that work; the kernel does not say. */
+static int search_vectors(struct vfio_device *dev, const int *eventfds, unsigned int low,
+			  unsigned int high)
+{
+	unsigned int best = 0;
+
+	while (low <= high) {
+		unsigned int middle = low + (high - low) / 2;
+
+		if (!try_vectors(dev, eventfds, middle)) {
+			best = middle;
+			low = middle + 1;
+		} else if (is_too_many(errno)) {
+			high = middle - 1;
+		} else {
+			return -1;
+		}
+	}
+
+	if (!best || (dev->irqs_enabled != best && try_vectors(dev, eventfds, best)))
+		return -1;
+
+	return (int)best;
+}
+
+int vfn_vfio_setup_irqs(struct vfio_device *dev, int *eventfds, int min, int max)
+{
+	unsigned int count = dev->irq_info.count, n = (unsigned int)max;
+	int offer;
+
+	if (min < 1 || max < min)
+		return vfn_fail(EINVAL, "cannot set up %d to %d interrupt vectors", min, max);
+	if (!count)
+		return vfn_fail(ENOTSUP, "the device has no interrupts");
+	if ((unsigned int)min > count)
+		return vfn_fail(ENOSPC, "the device has %u interrupt vectors, not %d", count, min);
+
+	if (n > count)
+		n = count;
+
+	offer = try_vectors(dev, eventfds, n);
+	if (!offer)
+		return (int)n;
+	if (offer >= min && (unsigned int)offer < n &&
+	    !try_vectors(dev, eventfds, (unsigned int)offer))
+		return offer;
+	if (!is_too_many(errno) || n == (unsigned int)min)
+		return -1;
+
+	return search_vectors(dev, eventfds, (unsigned int)min, n - 1);
 }
 
 static int no_such_irq(unsigned int index)

@@ -10,6 +10,7 @@
 #include <vfn/pci/util.h>
 #include <vfn/support/align.h>
 #include <vfn/support/endian.h>
+#include <vfn/support/log.h>
 #include <vfn/support/mem.h>
 
 #include "iommu/context.h"
@@ -172,12 +173,15 @@ clear:
 
 int vfio_pci_close(struct vfio_pci_device *pci)
 {
-	int ret;
+	int ret, saved;
 
 	if (!pci->bdf)
 		return 0;
 
 	ret = vfio_disable_irq_all(&pci->dev);
+	saved = errno;
+	iommu_orphan_bars(pci->dev.fd);
+	errno = saved;
 	iommu_detach_device(pci->dev.ctx, pci->bdf, pci->dev.fd);
 	free(pci->bdf);
 	memset(pci, 0, sizeof(*pci));
@@ -214,6 +218,7 @@ void *vfio_pci_map_bar(struct vfio_pci_device *pci, int idx, size_t len, uint64_
 {
 	const struct vfio_region_info *info;
 	void *mem;
+	int saved;
 
 	if (!pci->bdf) {
 		(void)vfn_fail(ENODEV, "the device is closed");
@@ -244,15 +249,26 @@ void *vfio_pci_map_bar(struct vfio_pci_device *pci, int idx, size_t len, uint64_
 
 	/* a child that touched the registers would disturb the parent */
 	if (os_madvise(mem, len, MADV_DONTFORK)) {
-		int err = errno;
-
-		(void)os_munmap(mem, len);
-		(void)vfn_fail(err, "%s: cannot keep BAR %d from children: %s", pci->bdf, idx,
-			       strerror(err));
-		return NULL;
+		(void)vfn_fail(errno, "%s: cannot keep BAR %d from children: %s", pci->bdf, idx,
+			       strerror(errno));
+		goto unmap;
 	}
 
+	if (iommu_add_bar(mem, len,
+			  &(struct iommu_bar){
+				  .fd = pci->dev.fd,
+				  .region = info->index,
+				  .offset = offset,
+			  }))
+		goto unmap;
+
 	return mem;
+
+unmap:
+	saved = errno;
+	(void)os_munmap(mem, len);
+	errno = saved;
+	return NULL;
 }
 
 void vfio_pci_unmap_bar(struct vfio_pci_device *pci, int idx, void *mem, size_t len,
@@ -267,5 +283,8 @@ void vfio_pci_unmap_bar(struct vfio_pci_device *pci, int idx, void *mem, size_t 
 	if (offset < size && len > size - offset)
 		len = size - offset;
 
-	(void)os_munmap(mem, len);
+	if (iommu_remove_bar(mem, &len))
+		log_error("%s: BAR %d stays mapped", vfn_last_error(), idx);
+	else
+		(void)os_munmap(mem, len);
 }

@@ -220,11 +220,12 @@ void iommufd_detach(struct emu_pci *pci);
 /* The address space of a page table. */
 struct space *iommufd_space(struct object *hwpt);
 uint32_t iommufd_id(const struct object *object);
+#define FAULT_PAGES_MAX 4U
 /*
- * A device missed @iova: ask the process by its fault queue, without the lock, and
- * say whether it is worth another try. False if there is no queue.
+ * A device missed pages from @iova on: ask the process by its fault queue, without
+ * the lock, and say whether it is worth another try. False if there is no queue.
  */
-bool iommufd_page_fault(struct emu_pci *pci, uint64_t iova, bool write);
+bool iommufd_page_fault(struct emu_pci *pci, uint64_t iova, unsigned int pages, bool write);
 
 /* dmabuf.c: VFIO_DEVICE_FEATURE_DMA_BUF; the descriptor, or -1 with errno. */
 struct abi_vfio_device_feature_dma_buf;

@@ -602,18 +602,23 @@ uint32_t iommufd_id(const struct object *object)
 
 /* ------------------------------------------------------------ fault queues */
 
-/* Its users can poll it and read it as they like: it is a socket. */
+/* A socket, so that its users can poll it. A message is a group, which comes whole or not at all. */
 static ssize_t fault_pread(struct emu_file *file, void *buf, size_t count, uint64_t offset)
 {
 	struct object *fault = file->priv;
+	size_t done = 0;
 	ssize_t n;
 
 	(void)offset;
 	if (count % sizeof(struct abi_iommu_hwpt_pgfault))
 		return emu_errno(ESPIPE);
-	n = recv(fault->own, buf, count, MSG_DONTWAIT);
 
-	return n < 0 ? 0 : n;
+	for (;;) {
+		n = recv(fault->own, NULL, 0, MSG_DONTWAIT | MSG_PEEK | MSG_TRUNC);
+		if (n <= 0 || (size_t)n > count - done)
+			return (ssize_t)done;
+		done += (size_t)recv(fault->own, (char *)buf + done, count - done, MSG_DONTWAIT);
+	}
 }
 
 static ssize_t fault_pwrite(struct emu_file *file, const void *buf, size_t count, uint64_t offset)
@@ -654,7 +659,7 @@ static int fault_queue_alloc(struct iommufd *ctx, void *arg)
 	fault = add(ctx, OBJECT_FAULT);
 	if (!fault)
 		return errno;
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends)) {
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends)) {
 		drop(ctx, fault);
 		return errno;
 	}
@@ -692,25 +697,29 @@ static bool wait_for_answer(int peer, uint32_t cookie)
 	return answer.code == ABI_IOMMUFD_PAGE_RESP_SUCCESS;
 }
 
-bool iommufd_page_fault(struct emu_pci *pci, uint64_t iova, bool write)
+bool iommufd_page_fault(struct emu_pci *pci, uint64_t iova, unsigned int pages, bool write)
 {
 	struct object *fault = pci->hwpt ? pci->hwpt->fault : NULL;
-	struct abi_iommu_hwpt_pgfault record = {
-		.flags = ABI_IOMMU_PGFAULT_FLAGS_LAST_PAGE,
-		.perm = write ? ABI_IOMMU_PGFAULT_PERM_WRITE : ABI_IOMMU_PGFAULT_PERM_READ,
-		.addr = iova & ~PAGE_MASK,
-	};
+	struct abi_iommu_hwpt_pgfault group[FAULT_PAGES_MAX];
+	uint32_t cookie;
 	bool ok;
 
 	if (!fault)
 		return false;
-	record.dev_id = pci->idev->id;
-	record.cookie = ++fault->cookie;
-	if (send(fault->peer, &record, sizeof(record), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+	cookie = ++fault->cookie;
+	for (unsigned int i = 0; i < pages; i++)
+		group[i] = (struct abi_iommu_hwpt_pgfault){
+			.flags = i + 1 == pages ? ABI_IOMMU_PGFAULT_FLAGS_LAST_PAGE : 0,
+			.perm = write ? ABI_IOMMU_PGFAULT_PERM_WRITE : ABI_IOMMU_PGFAULT_PERM_READ,
+			.addr = (iova & ~PAGE_MASK) + i * EMU_PAGE,
+			.dev_id = pci->idev->id,
+			.cookie = cookie,
+		};
+	if (send(fault->peer, group, pages * sizeof(*group), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
 		return false;
-	emu_log("page fault 0x%llx", (unsigned long long)record.addr);
+	emu_log("page fault 0x%llx", (unsigned long long)group[0].addr);
 	emu_unlock(NULL);
-	ok = wait_for_answer(fault->peer, record.cookie);
+	ok = wait_for_answer(fault->peer, cookie);
 	emu_lock();
 
 	return ok;

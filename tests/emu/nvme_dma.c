@@ -23,7 +23,7 @@ void *nvme_dma(struct emu_nvme *n, uint64_t iova, bool write, const char *what)
 		return NULL;
 	}
 	mem = space_translate(pci_space(n->pci), iova, write);
-	if (!mem && iommufd_page_fault(n->pci, iova, write))
+	if (!mem && iommufd_page_fault(n->pci, iova, 1, write))
 		mem = space_translate(pci_space(n->pci), iova, write);
 	if (!mem)
 		nvme_report(n, "DMA %s at unmapped IOVA 0x%llx for %s", write ? "write" : "read",

@@ -66,12 +66,16 @@ enum iommu_map_flags {
  * the address it has, and alignment does not matter then. The pages stay
  * pinned, and must stay allocated, until they are unmapped.
  *
+ * Memory of another device, mapped by vfio_pci_map_bar(), can be given, too:
+ * transfers then go from device to device. With iommufd that takes Linux 6.19.
+ *
  * Return: 0, or -1 with errno: EINVAL (alignment, length 0 or wrapping, an
  * address outside the ranges of the IOMMU, unknown flags), EEXIST (some of the
  * memory, or of the fixed address range, is mapped already, or is mapped with
  * other permissions or elsewhere), ENOMEM (no address range free, limit on
  * locked memory or on the number of mappings), EFAULT (not memory, or
- * read-only memory without IOMMU_MAP_NOWRITE), ENODEV (no device attached).
+ * read-only memory without IOMMU_MAP_NOWRITE), ENODEV (no device attached, or the
+ * memory is that of a closed one), ENOTSUP (the kernel cannot map a device's memory).
  */
 int iommu_map_vaddr(struct iommu_ctx *ctx, void *vaddr, size_t len, iova_t *iova,
 		    unsigned long flags);
@@ -90,6 +94,26 @@ int iommu_map_vaddr(struct iommu_ctx *ctx, void *vaddr, size_t len, iova_t *iova
  */
 int iommu_map_vaddr_align(struct iommu_ctx *ctx, void *vaddr, size_t len, size_t align,
 			  iova_t *iova, unsigned long flags);
+
+/**
+ * vfn_iommu_map_file - iommu_map_vaddr() for memory of a file
+ * @ctx: address space
+ * @fd: a memfd; needed for this call only
+ * @offset: where in the file, a multiple of the host's page size
+ * @vaddr: where the process has that part mapped, with MAP_SHARED; translation uses it
+ * @len: bytes, a multiple of the host's page size
+ * @iova: receives the I/O virtual address (with IOMMU_MAP_FIXED_IOVA: holds it), or NULL
+ * @flags: of enum iommu_map_flags
+ *
+ * The pages are the file's, not the process's: what the process does to its
+ * mapping, by fork() for example, does not separate it from the device. Memory
+ * that is mapped already is treated as by iommu_map_vaddr(), and so is unmapping.
+ *
+ * Return: 0, or -1 with errno as iommu_map_vaddr(), and ENOTSUP (not iommufd,
+ * or Linux before 6.13), EBADF; EINVAL also where the file is no memfd or too short.
+ */
+int vfn_iommu_map_file(struct iommu_ctx *ctx, int fd, off_t offset, void *vaddr, size_t len,
+		       iova_t *iova, unsigned long flags);
 
 /**
  * iommu_unmap_vaddr - remove the mapping that contains an address

@@ -78,6 +78,23 @@ int vfio_disable_irq(struct vfio_device *dev, int start, int count);
 int vfio_disable_irq_all(struct vfio_device *dev);
 
 /**
+ * vfn_vfio_setup_irqs - route as many vectors as device and kernel have to give
+ * @dev: open device; its interrupts are switched off first
+ * @eventfds: @max descriptors; -1 leaves that vector without one
+ * @min: with fewer vectors the call fails; at least 1
+ * @max: no more than these are wanted
+ *
+ * Hosts may have fewer vectors than the device, and kernels before 6.5 cannot
+ * add any later: this finds how many there are, from vector 0 on, and allocates
+ * just those.
+ *
+ * Return: the number of vectors, or -1 with errno: EINVAL (@min or @max),
+ * ENOSPC (less than @min to be had), ENOTSUP (the device has no interrupts),
+ * EBADF (not an eventfd). All interrupts are off then.
+ */
+int vfn_vfio_setup_irqs(struct vfio_device *dev, int *eventfds, int min, int max);
+
+/**
  * vfn_vfio_unmask_irq - let a pin-based interrupt fire again
  * @dev: open device that uses INTx
  *

@@ -65,7 +65,8 @@ int vfio_pci_open(struct vfio_pci_device *pci, const char *bdf);
  * vfio_pci_close - close a device
  * @pci: device; zeroed
  *
- * Unmap base address registers before. After a surprise removal the kernel may
+ * Unmap base address registers before; what others have of them for DMA is
+ * taken from them. After a surprise removal the kernel may
  * take over a minute to return from this.
  *
  * Return: 0 (also if it was closed), or -1 with errno; it is closed then, too.
@@ -122,6 +123,9 @@ void *vfio_pci_map_bar(struct vfio_pci_device *pci, int idx, size_t len, uint64_
  * @mem: what vfio_pci_map_bar() returned; NULL does nothing
  * @len: as at the map
  * @offset: as at the map
+ *
+ * What is mapped of it for DMA, in any address space, is unmapped first; memory
+ * of which that fails stays where it is.
  */
 void vfio_pci_unmap_bar(struct vfio_pci_device *pci, int idx, void *mem, size_t len,
 			uint64_t offset);

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include <vfn/iommu/iommufd.h>
 #include <vfn/nvme.h>
 #include <vfn/pci.h>
 
@@ -61,7 +62,18 @@ NAME(iommu_free_same_iova, int(ctx *, void *));
 NAME(iommu_translate_vaddr, bool(ctx *, void *, iova_t *));
 NAME(iommu_translate_iova, ssize_t(ctx *, iova_t, void **));
 NAME(iommu_get_iova_ranges, int(ctx *, struct iommu_iova_range **));
+NAME(vfn_iommu_map_file, int(ctx *, int, off_t, void *, size_t, iova_t *, unsigned long));
 NAME(vfn_iommu_translate, size_t(ctx *, const void *, size_t, iova_t *));
+
+/* vfn/iommu/iommufd.h */
+FIELD(struct iommufd_fault_queue, fault_id, int);
+FIELD(struct iommufd_fault_queue, fault_fd, int);
+NAME(iommufd_alloc_fault_queue, int(struct iommufd_fault_queue *));
+NAME(iommufd_set_fault_queue, int(ctx *, struct iommufd_fault_queue *, int));
+NAME(vfn_iommufd_free_fault_queue, void(struct iommufd_fault_queue *));
+NAME(vfn_iommufd_get_faults, int(struct iommufd_fault_queue *, struct vfn_iommufd_fault *, int));
+NAME(vfn_iommufd_answer_fault,
+     int(struct iommufd_fault_queue *, const struct vfn_iommufd_fault *, bool));
 
 /* vfn/iommu/dmabuf.h */
 FIELD(struct iommu_dmabuf, ctx, ctx *);
@@ -81,6 +93,7 @@ NAME(vfio_set_irq, int(struct vfio_device *, int *, int, int));
 NAME(vfio_disable_irq, int(struct vfio_device *, int, int));
 NAME(vfio_disable_irq_all, int(struct vfio_device *));
 NAME(vfio_reset, int(struct vfio_device *));
+NAME(vfn_vfio_setup_irqs, int(struct vfio_device *, int *, int, int));
 NAME(vfn_vfio_unmask_irq, int(struct vfio_device *));
 
 /* vfn/vfio/pci.h */

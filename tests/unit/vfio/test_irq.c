@@ -392,6 +392,93 @@ static void unmask_of_intx_that_is_off_fails(void **state)
 	assert_fails_with(vfn_vfio_unmask_irq(&pci.dev), EINVAL);
 }
 
+/* ---- as many as there are ---- */
+
+static void setup_gives_all_where_the_host_has_them(void **state)
+{
+	open_with();
+	assert_int_equal(vfn_vfio_setup_irqs(&pci.dev, fds, 1, VECTORS), VECTORS);
+	assert_int_equal(enabled(VFN_IRQ_MSIX), VECTORS);
+	interrupt(VECTORS - 1);
+	assert_true(signalled(fds[VECTORS - 1]));
+
+	/* and again, with less */
+	assert_int_equal(vfn_vfio_setup_irqs(&pci.dev, fds, 1, 2), 2);
+	assert_int_equal(enabled(VFN_IRQ_MSIX), 2);
+}
+
+static void setup_gives_no_more_than_the_device_has(void **state)
+{
+	int many[2 * VECTORS];
+
+	memset(many, 0xff, sizeof(many));
+	open_with();
+	assert_int_equal(vfn_vfio_setup_irqs(&pci.dev, many, 1, 2 * VECTORS), VECTORS);
+}
+
+/* V17 */
+static void setup_takes_what_the_host_has(void **state)
+{
+	for (unsigned int dynamic = 0; dynamic < 2; dynamic++) {
+		open_with(.vectors_avail = 4, .msix_dynamic = dynamic,
+			  .bdf = dynamic ? EMU_BDF : NULL);
+		assert_int_equal(vfn_vfio_setup_irqs(&pci.dev, fds, 1, VECTORS), 4);
+		assert_int_equal(enabled(VFN_IRQ_MSIX), 4);
+		interrupt(3);
+		assert_true(signalled(fds[3]));
+		assert_int_equal(vfn_vfio_setup_irqs(&pci.dev, fds, 4, 4), 4);
+		assert_fails_with(vfn_vfio_setup_irqs(&pci.dev, fds, 5, VECTORS), ENOSPC);
+		assert_int_equal(enabled(VFN_IRQ_MSIX), 0);
+		if (!dynamic) {
+			assert_int_equal(vfio_pci_close(&pci), 0);
+			teardown(NULL);
+			setup(NULL);
+		}
+	}
+}
+
+/* Not every kernel says how many it could give. */
+static void setup_searches_where_the_kernel_does_not_say(void **state)
+{
+	static const int errs[] = { ENOSPC, EINVAL };
+
+	open_with();
+	for (size_t i = 0; i < UNIT_ARRAY_SIZE(errs); i++) {
+		emu_fail_at(EMU_IOCTL, 1, errs[i]);
+		assert_int_equal(vfn_vfio_setup_irqs(&pci.dev, fds, 1, VECTORS), VECTORS - 1);
+		assert_int_equal(enabled(VFN_IRQ_MSIX), VECTORS - 1);
+		assert_int_equal(vfio_disable_irq_all(&pci.dev), 0);
+	}
+}
+
+static void setup_that_cannot_be_is_refused(void **state)
+{
+	int wrong = 999;
+
+	open_with();
+	assert_fails_with(vfn_vfio_setup_irqs(&pci.dev, fds, 0, 1), EINVAL);
+	assert_fails_with(vfn_vfio_setup_irqs(&pci.dev, fds, 2, 1), EINVAL);
+	assert_fails_with(vfn_vfio_setup_irqs(&pci.dev, fds, VECTORS + 1, VECTORS + 1), ENOSPC);
+	assert_fails_with(vfn_vfio_setup_irqs(&pci.dev, &wrong, 1, 1), EBADF);
+	emu_fail_at(EMU_IOCTL, 1, EIO);
+	assert_fails_with(vfn_vfio_setup_irqs(&pci.dev, fds, 1, 4), EIO);
+	assert_int_equal(enabled(VFN_IRQ_MSIX), 0);
+}
+
+static void setup_of_intx_is_one(void **state)
+{
+	open_with(.no_msix = true);
+	assert_int_equal(vfn_vfio_setup_irqs(&pci.dev, fds, 1, 4), 1);
+	set_level(true);
+	assert_true(signalled(fds[0]));
+}
+
+static void setup_without_interrupts_is_not_supported(void **state)
+{
+	open_with(.no_msix = true, .no_intx = true);
+	assert_fails_with(vfn_vfio_setup_irqs(&pci.dev, fds, 1, 1), ENOTSUP);
+}
+
 /* ---- irq_info ---- */
 
 static void info_is_that_of_the_kind_in_use(void **state)
@@ -482,6 +569,13 @@ int main(void)
 		test(intx_of_minus_one_is_off),
 		test(unmask_of_msix_has_nothing_to_do),
 		test(unmask_of_intx_that_is_off_fails),
+		test(setup_gives_all_where_the_host_has_them),
+		test(setup_gives_no_more_than_the_device_has),
+		test(setup_takes_what_the_host_has),
+		test(setup_searches_where_the_kernel_does_not_say),
+		test(setup_that_cannot_be_is_refused),
+		test(setup_of_intx_is_one),
+		test(setup_without_interrupts_is_not_supported),
 		test(info_is_that_of_the_kind_in_use),
 		test(info_takes_no_more_room_than_argsz),
 		test(info_with_too_little_room_is_refused),

@@ -114,7 +114,7 @@ static void map_bar_leaves_nothing_whatever_fails(void **state)
 	void *bar;
 
 	open_with();
-	assert_int_equal(emu_fail_each(EMU_INIT, EAGAIN, do_map, undo_map, &bar), 2);
+	assert_int_equal(emu_fail_each(EMU_INIT, EAGAIN, do_map, undo_map, &bar), 3);
 }
 
 static void unmap_of_no_bar_does_nothing(void **state)
