@@ -18,11 +18,12 @@ LANGUAGES = {
     "C11": ["-xc", "-std=gnu11"],
     "C++17": ["-xc++", "-std=c++17"],
 }
-WARNINGS = ["-Wall", "-Wextra", "-Werror"]
+# of those that many projects switch on for themselves
+WARNINGS = ["-Wall", "-Wextra", "-Wconversion", "-Wsign-conversion", "-Wshadow", "-Wundef", "-Werror"]
 NEWER = pathlib.Path(__file__).parent / "newer"
 
 
-# W40: headers that stand alone and get along with others
+# W40: headers that stand alone, get along with others, and cause no warnings in who includes them
 def sources(header):
     """Includes of each translation unit that a header must survive in; twice in a row is one of them."""
     yield [header, header]

@@ -181,7 +181,7 @@ static void close_of_the_last_leaves_no_descriptor(void **state)
 	emu_assert_usage(&before);
 }
 
-/* W31: the test forgets to unmap, which the fake kernel does not like */
+/* W31, K15: the test forgets to unmap, which the fake kernel does not like */
 static void close_of_the_last_forgets_all_maps(void **state)
 {
 	open_space();

@@ -123,7 +123,7 @@ static void map_again_across_neighbours_at_consecutive_addresses_works(void **st
 	unmap(mem + PAGE);
 }
 
-/* W6, D4 */
+/* W6, D4, K10 */
 static void map_that_runs_past_a_map_is_refused(void **state)
 {
 	map(mem + PAGE, PAGE, 0);
@@ -133,7 +133,7 @@ static void map_that_runs_past_a_map_is_refused(void **state)
 	unmap(mem + PAGE);
 }
 
-/* W6, D4 */
+/* W6, D4, K11 */
 static void map_that_starts_below_a_map_is_refused(void **state)
 {
 	map(mem + PAGE, PAGE, 0);
@@ -290,7 +290,7 @@ static void undo_map(void *arg)
 	unmap(mem + BLOCK);
 }
 
-/* D12, W28, W30 */
+/* D12, W28, W30, K12 */
 static void map_leaves_nothing_whatever_fails(void **state)
 {
 	static unsigned long flags[] = { 0, IOMMU_MAP_EPHEMERAL };

@@ -121,7 +121,7 @@ static void hole_between_ranges_is_never_used(void **state)
 	assert_int_equal(iommu_unmap_all(ctx), 0);
 }
 
-/* ---- V13: capability chains ---- */
+/* ---- V13, K17: capability chains ---- */
 
 static void assert_usable(void)
 {

@@ -86,7 +86,7 @@ static void late_request_is_free_only_after_its_completion_is_consumed(void **st
 	stop(&m);
 }
 
-/* W23 */
+/* W23, K6 */
 static void second_completion_leaves_all_requests_distinct(void **state)
 {
 	bool seen[7] = {};

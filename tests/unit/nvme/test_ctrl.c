@@ -292,7 +292,7 @@ static void waiting_for_ready_does_not_burn_the_cpu(void **state)
 	assert_in_range(emu_nvme_stats(nvme).reg_accesses, 1000, 7000);
 }
 
-/* C6 */
+/* C6, W24, K5 */
 static void fatal_status_at_enable_is_seen_within_10_ms(void **state)
 {
 	const struct emu_nvme_opts opts = { .to = 255 };
@@ -369,7 +369,7 @@ static bool gone_or_unnoticed(int err)
 	return err == ENODEV || !err;
 }
 
-/* C1, W24 */
+/* C1, W24, K4 */
 static void registers_all_ones_at_any_access_mean_gone(void **state)
 {
 	lose_registers_at_each_access(UINT32_MAX, gone_or_unnoticed, 100 * MS);

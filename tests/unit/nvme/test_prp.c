@@ -128,7 +128,7 @@ static void length_off_a_dword_is_covered(void **state)
 	bench_free(&b);
 }
 
-/* W3, P7 */
+/* W3, P7, K9 */
 static void lengths_of_gigabytes_are_refused(void **state)
 {
 	static const uint64_t lens[] = {
@@ -210,7 +210,7 @@ static void last_piece_longer_than_a_page_is_covered_to_its_end(void **state)
 	bench_free(&b);
 }
 
-/* W1: the case that was seen */
+/* W1, K1: the case that was seen */
 static void piece_of_a_page_and_a_half_takes_two_entries(void **state)
 {
 	struct iova_vec iov[2] = {

@@ -4,7 +4,7 @@
 
 /* ---- what is refused ---- */
 
-/* W35 */
+/* W35, K7 */
 static void size_beyond_mqes_is_refused(void **state)
 {
 	struct machine m;
@@ -20,7 +20,7 @@ static void size_beyond_mqes_is_refused(void **state)
 	nvme_close(&m.ctrl);
 }
 
-/* W35 */
+/* W35, K8 */
 static void identifier_out_of_range_is_refused(void **state)
 {
 	static const int bad[] = { -5, -1, 0, 65, 66, 0x10001, INT32_MAX, INT32_MIN };

@@ -50,7 +50,7 @@ static struct nvme_rq *find(struct machine *m, uint16_t sqid, uint16_t cid)
 	return nvme_rq_from_cqe(&m->ctrl, &cqe);
 }
 
-/* a second completion leads to a second release */
+/* K6: a second completion leads to a second release */
 static void release_of_a_free_request_does_nothing(void **state)
 {
 	struct nvme_rq *a, *b;
@@ -84,7 +84,7 @@ static void release_forgets_the_context(void **state)
 	stop(&m);
 }
 
-/* W21, Q3 */
+/* W21, Q3, K3 */
 static void completion_with_an_identifier_out_of_range_has_no_request(void **state)
 {
 	struct machine m;

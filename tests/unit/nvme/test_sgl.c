@@ -43,7 +43,7 @@ static void refuse_one(struct bench *b, uint64_t iova, uint64_t len)
 
 /* ---- by I/O virtual address ---- */
 
-/* W4: PSDT in the case that needs no list, too */
+/* W4, K2: PSDT in the case that needs no list, too */
 static void one_piece_is_in_the_command(void **state)
 {
 	struct bench b;
@@ -258,6 +258,7 @@ static void segment_of_the_callers_lies_where_it_says(void **state)
 	bench_free(&b);
 }
 
+/* K2 */
 static void no_segment_is_needed_for_contiguous_data(void **state)
 {
 	struct iova_vec iov[2] = { { .iova = 0x1000, .len = 8 }, { .iova = 0x1008, .len = 8 } };

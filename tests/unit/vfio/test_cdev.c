@@ -85,7 +85,6 @@ static void devices_share_the_process_one_iommufd(void **state)
 
 /* ---- the choice ---- */
 
-/* W18 */
 static void iommufd_is_preferred(void **state)
 {
 	plug((struct emu_pci_opts){});

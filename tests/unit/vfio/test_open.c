@@ -64,7 +64,7 @@ static void device_that_is_absent_is_named(void **state)
 	assert_int_equal(emu_call_count("open /dev"), 0);
 }
 
-/* W20: an attribute that fills every buffer it could be read into */
+/* W20, K14: an attribute that fills every buffer it could be read into */
 static void class_of_any_length_is_read_whole(void **state)
 {
 	static const unsigned int lengths[] = { 31, 32, 33, 255, 256, 4095, 4096 };
@@ -91,7 +91,7 @@ static void class_that_is_no_number_is_refused(void **state)
 	assert_open_fails(EINVAL, "class is no number");
 }
 
-/* V4, W14 */
+/* V4, W14, K13 */
 static void device_without_iommu_group_is_told_how_to_get_one(void **state)
 {
 	plug((struct emu_pci_opts){ .no_group = true });

@@ -44,7 +44,7 @@ static void bar_length_is_cut_to_the_region(void **state)
 	emu_assert_usage(&before);
 }
 
-/* V16 */
+/* V16, K16 */
 static void bar_offset_outside_is_refused(void **state)
 {
 	open_with(.bar0_size = 2 * PAGE);
