@@ -4,7 +4,8 @@
 # it shares 4096 bytes with what was.
 . /vfn/tap.sh
 
-for kind in '3 1 separate 16' '4 2 separate 16' '5 3 separate 16' '6 1 extended 16' '7 1 separate 64' '8 2 extended 16' '9 3 extended 16'; do
+for kind in '3 1 separate 16' '4 2 separate 16' '5 3 separate 16' '6 1 extended 16' '7 1 separate 64' \
+	'8 2 extended 16' '9 3 extended 16' '10 2 extended 64' '11 3 separate 64'; do
 	set -- $kind
 	check "namespace $1" pi -d "$BDF_A" -n "$1" -s 8
 	says "type $2" "$3; protection of type $2, guards of $4 bits"

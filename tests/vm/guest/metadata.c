@@ -14,6 +14,9 @@
 #define SLBA 128
 #define BLOCKS 24
 
+/* Of the host's files. */
+#define DRIVE_BYTES (16UL << 20)
+
 #define APPTAG 0x1234
 #define GUARD 0xa5
 
@@ -41,6 +44,8 @@ static const struct format formats[] = {
 	{ 7, { .lba_size = 4096, .ms = 16, .type = 1, .guard = VFN_NVME_PI_GUARD_64B }, false },
 	{ 8, { .lba_size = 512, .ms = 8, .type = 2 }, true },
 	{ 9, { .lba_size = 512, .ms = 16, .type = 3, .first = true }, true },
+	{ 10, { .lba_size = 4096, .ms = 16, .type = 2, .guard = VFN_NVME_PI_GUARD_64B }, true },
+	{ 11, { .lba_size = 4096, .ms = 16, .type = 3, .guard = VFN_NVME_PI_GUARD_64B }, false },
 };
 
 static struct nvme_ctrl ctrl;
@@ -110,8 +115,8 @@ static void *meta_of(const struct format *f)
 	return f->extended ? NULL : meta.vaddr;
 }
 
-/* The tuple, which is at the start of the metadata in all of them. */
-static unsigned char *tuple(const struct format *f, size_t block)
+/* Of a block; the tuple is at its start in all of them. */
+static unsigned char *metadata(const struct format *f, size_t block)
 {
 	return f->extended ? (unsigned char *)data.vaddr + block * stride(f) + f->pi.lba_size :
 			     (unsigned char *)meta.vaddr + block * f->pi.ms;
@@ -188,13 +193,30 @@ static void kernel_reads_raw(const struct format *f)
 	close(fd);
 }
 
-/* The block device, which has the data only; what it does not support it gives no size. */
+/* QEMU keeps all the metadata behind all the data. */
+static void host_has(const struct format *f)
+{
+	uint64_t blocks = DRIVE_BYTES / (f->pi.lba_size + f->pi.ms);
+	char name[8];
+
+	snprintf(name, sizeof(name), "pi%u", f->nsid);
+	host_read(name, (uint64_t)SLBA * f->pi.lba_size, kernel_data, BLOCKS * f->pi.lba_size);
+	host_read(name, blocks * f->pi.lba_size + SLBA * f->pi.ms, kernel_meta, BLOCKS * f->pi.ms);
+	for (size_t i = 0; i < BLOCKS; i++) {
+		assert_memory_equal(kernel_data + i * f->pi.lba_size,
+				    (char *)data.vaddr + i * stride(f), f->pi.lba_size);
+		assert_memory_equal(kernel_meta + i * f->pi.ms, metadata(f, i), f->pi.ms);
+	}
+}
+
+/* The block device, which has the data only. One whose metadata is more than a tuple the kernel gives no size. */
 static int kernel_device(const struct format *f)
 {
 	int fd = guest_kernel_open("b", f->nsid, O_RDWR | O_DIRECT);
 	uint64_t size = 0;
 
 	assert_int_equal(ioctl(fd, BLKGETSIZE64, &size), 0);
+	assert_int_equal(size != 0, f->pi.ms == tuple_len(f));
 	if (size)
 		return fd;
 
@@ -218,7 +240,7 @@ static void kernel_reads_data(const struct format *f)
 				    (char *)data.vaddr + i * stride(f), f->pi.lba_size);
 }
 
-static void test_the_kernel_gets_what_was_written(void **state)
+static void test_kernel_and_host_have_what_was_written(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < 2 * sizeof(formats) / sizeof(formats[0]); i++) {
@@ -232,6 +254,7 @@ static void test_the_kernel_gets_what_was_written(void **state)
 		assert_memory_equal(kernel_data, data.vaddr, data_len(f));
 		assert_memory_equal(kernel_meta, meta.vaddr, meta_len(f));
 		kernel_reads_data(f);
+		host_has(f);
 
 		wipe();
 		assert_int_equal(transfer(f, &pi, NVME_IO_READ, data_len(f), sgl), 0);
@@ -270,17 +293,16 @@ static void test_what_the_kernel_wrote_verifies(void **state)
 	}
 }
 
-/* With PRACT and nothing but the tuple in the metadata, that stays between controller and media. */
+/* With PRACT the tuple stays between controller and media, if there is nothing else in the metadata. */
 static void test_what_the_controller_inserts_verifies(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++) {
 		const struct format *f = &formats[i];
 		struct vfn_nvme_pi pi = protection(f), pract = pi;
-		size_t len = (size_t)BLOCKS * f->pi.lba_size;
+		bool alone = f->pi.ms == tuple_len(f);
+		size_t len = alone ? (size_t)BLOCKS * f->pi.lba_size : data_len(f);
 
-		if (f->pi.ms != tuple_len(f))
-			continue;
 		pract.flags |= VFN_NVME_PI_PRACT;
 		wipe();
 		guest_fill(data.vaddr, len, 600 + i);
@@ -290,6 +312,8 @@ static void test_what_the_controller_inserts_verifies(void **state)
 		assert_int_equal(transfer(f, &pi, NVME_IO_READ, data_len(f), false), 0);
 		assert_vfn(vfn_nvme_pi_verify(&pi, data.vaddr, meta_of(f), BLOCKS, NULL) == 0);
 
+		if (!alone)
+			continue;
 		wipe();
 		assert_int_equal(transfer(f, &pract, NVME_IO_READ, len, false), 0);
 		guest_check(data.vaddr, len, 600 + i);
@@ -305,7 +329,7 @@ static void wrong_tuple(const struct format *f, size_t byte, uint16_t check, uns
 	struct vfn_nvme_pi_error error = {};
 
 	fill(f, &pi, 700 + byte);
-	tuple(f, 5)[byte] ^= 0x10;
+	metadata(f, 5)[byte] ^= 0x10;
 	assert_int_equal(transfer(f, &pi, NVME_IO_WRITE, data_len(f), false), status);
 
 	none.flags = 0;
@@ -340,7 +364,7 @@ static void test_every_check_catches_its_error(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_the_kernel_gets_what_was_written),
+		cmocka_unit_test(test_kernel_and_host_have_what_was_written),
 		cmocka_unit_test(test_what_the_kernel_wrote_verifies),
 		cmocka_unit_test(test_what_the_controller_inserts_verifies),
 		cmocka_unit_test(test_every_check_catches_its_error),
