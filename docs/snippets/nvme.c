@@ -133,6 +133,53 @@ static void read_into_pieces(struct nvme_ctrl *ctrl, struct nvme_sq *sq,
 }
 /* [vector-end] */
 
+/* [cmb] */
+static void read_into_the_controller(struct nvme_ctrl *ctrl, struct nvme_sq *sq)
+{
+	union nvme_cmd cmd = read_block(0);
+	struct iommu_dmabuf piece;
+
+	if (nvme_configure_cmb(ctrl))
+		fail();
+	if (vfn_nvme_cmb_check(ctrl, VFN_NVME_CMB_READ))
+		return; /* there is none, or not for data */
+
+	if (vfn_nvme_cmb_alloc(ctrl, &piece, BLOCK))
+		fail();
+	if (nvme_sync(ctrl, sq, &cmd, piece.vaddr, BLOCK, NULL))
+		fail();
+	vfn_nvme_cmb_free(ctrl, &piece);
+	nvme_discard_cmb(ctrl);
+}
+/* [cmb-end] */
+
+/* [pi] */
+static void protect(char blocks[][BLOCK + 8], size_t n, uint64_t slba)
+{
+	const struct vfn_nvme_pi pi = {
+		.lba_size = BLOCK,
+		.ms = 8,
+		.type = 1,
+		.guard = VFN_NVME_PI_GUARD_16B,
+		.flags = VFN_NVME_PI_CHECK_ALL,
+		.apptag = 0x1234,
+		.appmask = 0xffff,
+		.reftag = slba,
+	};
+	struct vfn_nvme_pi_error error;
+	union nvme_cmd cmd = read_block(slba);
+
+	if (vfn_nvme_pi_fill(&pi, blocks, NULL, n))
+		fail();
+	vfn_nvme_pi_prep_cmd(&pi, &cmd); /* the controller checks, too */
+
+	/* ... write the blocks, read them back ... */
+
+	if (vfn_nvme_pi_verify(&pi, blocks, NULL, n, &error))
+		fail(); /* error.block, error.check, and a line of text */
+}
+/* [pi-end] */
+
 /* [event] */
 static void ask_for_an_event(struct nvme_ctrl *ctrl)
 {
@@ -149,6 +196,7 @@ static bool is_event(const struct nvme_cqe *cqe)
 
 int main(int argc, char **argv)
 {
+	static char blocks[2][BLOCK + 8];
 	struct nvme_cqe normal = {};
 	struct iommu_dmabuf buffer;
 	struct nvme_ctrl ctrl = {};
@@ -169,6 +217,8 @@ int main(int argc, char **argv)
 	read_many(&ctrl, &ctrl.sq[1], &buffer);
 	read_by_hand(&ctrl.sq[1], &buffer);
 	read_into_pieces(&ctrl, &ctrl.sq[1], &buffer);
+	read_into_the_controller(&ctrl, &ctrl.sq[1]);
+	protect(blocks, 2, 0);
 	ask_for_an_event(&ctrl);
 	if (is_event(&normal))
 		return 1;

@@ -49,6 +49,30 @@ static void route_first_vector(struct vfio_pci_device *pci)
 }
 /* [irq-end] */
 
+/* [irqs] */
+static void route_what_there_is(struct vfio_pci_device *pci)
+{
+	int efds[4], n;
+
+	for (int i = 0; i < 4; i++) {
+		efds[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		if (efds[i] < 0)
+			fail();
+	}
+
+	/* four would be nice, one is enough */
+	n = vfn_vfio_setup_irqs(&pci->dev, efds, 1, 4);
+	if (n < 0)
+		fail();
+	printf("%d of %u vectors\n", n, pci->dev.irq_info.count);
+
+	if (vfio_disable_irq_all(&pci->dev))
+		fail();
+	for (int i = 0; i < 4; i++)
+		close(efds[i]);
+}
+/* [irqs-end] */
+
 int main(int argc, char **argv)
 {
 	/* [open] */
@@ -63,6 +87,7 @@ int main(int argc, char **argv)
 	print_ids(&pci);
 	print_register(&pci);
 	route_first_vector(&pci);
+	route_what_there_is(&pci);
 
 	if (vfio_pci_close(&pci))
 		fail();
