@@ -50,6 +50,23 @@ static struct nvme_rq *find(struct machine *m, uint16_t sqid, uint16_t cid)
 	return nvme_rq_from_cqe(&m->ctrl, &cqe);
 }
 
+/* Foreign languages may have inline functions of their own, with these behind them. */
+static void inline_functions_have_their_rare_parts_in_the_library(void **state)
+{
+	struct nvme_rq *rq;
+	struct machine m;
+
+	start_pair(&m, NULL, 64);
+	rq = &m.sq->rqs[40];
+	assert_int_equal(rq->page.iova, 0);
+	assert_int_equal(vfn_nvme_rq_ready(rq), 0);
+	assert_int_not_equal(rq->page.iova, 0);
+	vfn_nvme_rq_abandon(rq);
+	assert_null_with(vfn_nvme_rq_late(rq), ECANCELED);
+	assert_int_equal(rq->state, VFN_NVME_RQ_FREE);
+	stop(&m);
+}
+
 /* K6: a second completion leads to a second release */
 static void release_of_a_free_request_does_nothing(void **state)
 {
@@ -242,6 +259,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		test(acquire_from_a_used_up_queue_is_busy),
 		test(acquire_gives_the_one_released_last),
+		test(inline_functions_have_their_rare_parts_in_the_library),
 		test(release_of_a_free_request_does_nothing),
 		test(release_forgets_the_context),
 		test(completion_with_an_identifier_out_of_range_has_no_request),

@@ -138,6 +138,8 @@ static void config_is_read_at_its_offset(void **state)
 	assert_int_equal(vfio_pci_read_config(&pci, buf, 4, 0), 4);
 	assert_memory_equal(buf, want, 4);
 	assert_int_equal(vfio_pci_read_config(&pci, buf, 1, 3), 1);
+	assert_int_equal(vfn_vfio_pci_pread(&pci, buf, 2, 2), 2);
+	assert_memory_equal(buf, want + 2, 2);
 }
 
 static void config_is_written(void **state)
@@ -147,6 +149,9 @@ static void config_is_written(void **state)
 	open_with();
 	assert_int_equal(vfio_pci_write_config(&pci, &line, 1, PCI_INTERRUPT_LINE), 1);
 	assert_int_equal(emu_pci_config(hw)[PCI_INTERRUPT_LINE], 0x5a);
+	line = 0xa5;
+	assert_int_equal(vfn_vfio_pci_pwrite(&pci, &line, 1, PCI_INTERRUPT_LINE), 1);
+	assert_int_equal(emu_pci_config(hw)[PCI_INTERRUPT_LINE], 0xa5);
 }
 
 static void config_outside_is_refused(void **state)
