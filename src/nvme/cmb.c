@@ -75,8 +75,7 @@ int nvme_enable_cmb(struct nvme_ctrl *ctrl)
 
 void nvme_forget_cmb(struct nvme_ctrl *ctrl)
 {
-	if (CAP_CMBS(ctrl->priv.cap) && nvme_read32(ctrl, NVME_REG_CMBMSC) & CMBMSC_CMSE)
-		disable(ctrl);
+	disable(ctrl);
 }
 
 /* What the registers say; a size of 0 for no buffer. */
@@ -104,37 +103,44 @@ static int locate(struct nvme_ctrl *ctrl, struct nvme_region *region, unsigned i
 	return 0;
 }
 
-/* Where the bus has a base address register. */
+/* Where the bus has a base address register; 0 if nowhere. */
 static int bus_address(struct nvme_ctrl *ctrl, int bar, uint64_t *addr)
 {
 	off_t offset = PCI_BASE_ADDRESS_0 + (off_t)(bar * sizeof(leint32_t));
 	leint32_t half[2];
 	uint32_t low;
+	ssize_t ret;
 
-	if (vfn_vfio_pci_pread(&ctrl->pci, half, sizeof(half), offset) != sizeof(half))
-		return vfn_fail(EIO, "%s: cannot read the address of BAR %d", nvme_name(ctrl), bar);
+	ret = vfn_vfio_pci_pread(&ctrl->pci, half, sizeof(half), offset);
+	if (ret != sizeof(half))
+		return vfn_fail(ret < 0 ? errno : EIO, "%s: cannot read the address of BAR %d",
+				nvme_name(ctrl), bar);
 
 	low = le32_to_cpu(half[0]);
 	*addr = low & (uint32_t)PCI_BASE_ADDRESS_MEM_MASK;
 	if (low & PCI_BASE_ADDRESS_MEM_TYPE_64)
 		*addr |= (uint64_t)le32_to_cpu(half[1]) << 32;
-	if (!*addr)
-		return vfn_fail(ENOTSUP, "%s: BAR %d has no address", nvme_name(ctrl), bar);
 
 	return 0;
 }
 
-/* Before version 1.4, commands find the buffer where the bus has it. */
+/*
+ * Before version 1.4, commands find the buffer where the bus has it. Since then it can be
+ * elsewhere, too; but so does Linux's driver, and controllers rely on that: QEMU's with
+ * legacy-cmb have CAP.CMBS and ignore the address.
+ */
 static int map_buffer(struct nvme_ctrl *ctrl, struct nvme_region *region)
 {
-	if (CAP_CMBS(ctrl->priv.cap))
-		return nvme_map_region(ctrl, region, 0);
+	region->movable = CAP_CMBS(ctrl->priv.cap);
 
 	if (bus_address(ctrl, region->bar, &region->iova))
 		return -1;
-	region->iova += region->offset;
+	if (region->iova)
+		region->iova += region->offset;
+	else if (!region->movable)
+		return vfn_fail(ENOTSUP, "%s: BAR %d has no address", nvme_name(ctrl), region->bar);
 
-	return nvme_map_region(ctrl, region, IOMMU_MAP_FIXED_IOVA);
+	return nvme_map_region(ctrl, region);
 }
 
 /* ---- configure and discard ---- */

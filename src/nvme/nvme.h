@@ -221,9 +221,9 @@ static inline iova_t nvme_list_iova(const struct nvme_lists *lists, int i)
 
 /*
  * region.c: memory of the controller's own. @bar, @offset and @size say where; @size is
- * cut to the base address register. With IOMMU_MAP_FIXED_IOVA, @iova says at which
- * address; @peers says whether other devices reach it there. Unmapping needs what mapping
- * filled in.
+ * cut to the base address register. @iova is the address that it should have, if not 0;
+ * where it is @movable and that one cannot be had, it gets another. @peers says whether
+ * other devices reach it there. Unmapping needs what mapping filled in.
  */
 struct nvme_region {
 	int bar;
@@ -231,10 +231,11 @@ struct nvme_region {
 	size_t size;
 	void *vaddr;
 	iova_t iova;
+	bool movable;
 	bool peers;
 };
 
-int nvme_map_region(struct nvme_ctrl *ctrl, struct nvme_region *region, unsigned long flags);
+int nvme_map_region(struct nvme_ctrl *ctrl, struct nvme_region *region);
 void nvme_unmap_region(struct nvme_ctrl *ctrl, const struct nvme_region *region);
 
 /* cmb.c: let the controller know of the buffer that is configured, if there is one. */

@@ -126,7 +126,7 @@ int vfn_nvme_pmr_map(struct nvme_ctrl *ctrl, struct vfn_nvme_pmr *pmr)
 		return nvme_gone(ctrl);
 
 	region.bar = PMRCAP_BIR(cap);
-	if (nvme_map_region(ctrl, &region, 0))
+	if (nvme_map_region(ctrl, &region))
 		return -1;
 
 	if (enable(ctrl, cap) || (PMRCAP_CMSS(cap) && set_address(ctrl, region.iova)))

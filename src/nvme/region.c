@@ -28,20 +28,33 @@ static size_t clip(struct nvme_ctrl *ctrl, const struct nvme_region *region)
  * Commands of this controller need an address for the memory. That the IOMMU leads
  * other devices there, too, is more than every kernel can do, or every address allows.
  */
-static int map_address(struct nvme_ctrl *ctrl, struct nvme_region *region, unsigned long flags)
+static int map_at(struct iommu_ctx *ctx, struct nvme_region *region, unsigned long flags)
 {
-	struct iommu_ctx *ctx = __iommu_ctx(ctrl);
+	bool beyond = flags & IOMMU_MAP_FIXED_IOVA && !region->movable;
 
 	region->peers = !iommu_map_vaddr(ctx, region->vaddr, region->size, &region->iova, flags);
 	if (region->peers)
 		return 0;
-	if (errno != ENOTSUP && !(errno == EINVAL && flags & IOMMU_MAP_FIXED_IOVA))
+	if (errno != ENOTSUP && !(errno == EINVAL && beyond))
 		return -1;
 
 	return iommu_reserve_vaddr(ctx, region->vaddr, region->size, &region->iova, flags);
 }
 
-int nvme_map_region(struct nvme_ctrl *ctrl, struct nvme_region *region, unsigned long flags)
+static int map_address(struct iommu_ctx *ctx, struct nvme_region *region)
+{
+	if (region->iova) {
+		if (!map_at(ctx, region, IOMMU_MAP_FIXED_IOVA))
+			return 0;
+		/* in use, or beyond the IOMMU */
+		if (!region->movable || (errno != EEXIST && errno != EINVAL))
+			return -1;
+	}
+
+	return map_at(ctx, region, 0);
+}
+
+int nvme_map_region(struct nvme_ctrl *ctrl, struct nvme_region *region)
 {
 	size_t size = clip(ctrl, region);
 
@@ -55,7 +68,7 @@ int nvme_map_region(struct nvme_ctrl *ctrl, struct nvme_region *region, unsigned
 	if (!region->vaddr)
 		return -1;
 
-	if (map_address(ctrl, region, flags)) {
+	if (map_address(__iommu_ctx(ctrl), region)) {
 		int saved = errno;
 
 		vfio_pci_unmap_bar(&ctrl->pci, region->bar, region->vaddr, size, region->offset);

@@ -561,6 +561,8 @@ struct emu_virt_opts {
  * @uses: CMBSZ.SQS, CQS, LISTS, RDS and WDS, default 0x1d: all but CQS; @no_uses for none
  * @rules: more bits of CMBLOC; each of 8:3 lifts a restriction
  * @legacy: as of version 1.3, found at @addr by commands: neither CAP.CMBS nor CMBMSC
+ * @stays: as QEMU's legacy-cmb has it: CMBMSC switches the buffer, which is on already, but
+ *	does not move it from @addr
  * @addr: bus address of the base address register
  * @cbai: every address is refused
  * @left: CMBMSC as somebody left it who did not clean up
@@ -574,7 +576,7 @@ struct emu_cmb_opts {
 	unsigned int uses;
 	bool no_uses;
 	uint32_t rules;
-	bool legacy;
+	bool legacy, stays;
 	uint64_t addr;
 	bool cbai;
 	uint64_t left;

@@ -97,6 +97,12 @@ static void lose(const struct window *w)
 		memset(w->mem, CMB_LOST, w->size);
 }
 
+/* Where the bus has it. */
+static uint64_t bus_address(const struct emu_nvme *n)
+{
+	return n->o.cmb.addr + (n->o.cmb.offset << unit_shift(n));
+}
+
 static void apply_cmbmsc(struct emu_nvme *n)
 {
 	struct model_cmb *c = &n->cmb;
@@ -109,7 +115,9 @@ static void apply_cmbmsc(struct emu_nvme *n)
 	}
 	if (!(c->msc & CMBMSC_CRE))
 		nvme_report(n, "CMBMSC.CMSE set without CRE");
-	c->invalid = n->o.cmb.cbai || !open_window(n, &c->window, MSC_BASE(c->msc));
+	c->invalid =
+		n->o.cmb.cbai ||
+		!open_window(n, &c->window, n->o.cmb.stays ? bus_address(n) : MSC_BASE(c->msc));
 }
 
 static void write_cmbmsc(struct emu_nvme *n, bool high, uint32_t val)
@@ -128,7 +136,7 @@ static void write_cmbmsc(struct emu_nvme *n, bool high, uint32_t val)
 
 static bool cmb_shows(const struct emu_nvme *n)
 {
-	return n->o.cmb.size && (n->o.cmb.legacy || n->cmb.msc & CMBMSC_CRE);
+	return n->o.cmb.size && (n->cmb.window.on || n->cmb.msc & CMBMSC_CRE);
 }
 
 static uint32_t cmbloc(const struct emu_nvme *n)
@@ -398,8 +406,8 @@ static void plug_cmb(struct emu_nvme *n)
 	n->cmb.window.size = o->size < o->bar_size - offset ? o->size : o->bar_size - offset;
 	lose(&n->cmb.window);
 	n->cmb.msc = o->left;
-	if (o->legacy)
-		open_window(n, &n->cmb.window, o->addr + offset);
+	if (o->legacy || o->stays)
+		open_window(n, &n->cmb.window, bus_address(n));
 	else
 		apply_cmbmsc(n);
 }

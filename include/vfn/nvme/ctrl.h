@@ -398,9 +398,10 @@ int nvme_delete_ioqpair(struct nvme_ctrl *ctrl, int qid);
  * for another (VFN_NVME_CMB_PEERS), the other controllers of the address space reach it
  * there, too.
  *
- * A controller of version 1.3 or before (CAP.CMBS is 0) takes the bus address of its
- * base address register for its buffer, configured or not. This takes that range from
- * the address space, so it should come before much memory is mapped.
+ * The address is the bus address of the base address register, if that is free. A
+ * controller of version 1.3 or before (CAP.CMBS is 0) takes no other, configured or not.
+ * This takes that range from the address space, so it should come before much memory is
+ * mapped.
  *
  * Resets of the controller keep the buffer; nvme_enable() enables it again after a
  * reset of the function. Contents may be lost. Nothing happens if it is configured.

@@ -332,6 +332,95 @@ static void what_somebody_left_enabled_hides_no_memory(void **state)
 	stop(&m);
 }
 
+static void a_buffer_is_at_its_bus_address_if_that_can_be(void **state)
+{
+	struct emu_nvme_opts opts = with_cmb();
+	char *page = new_pages(PAGE);
+	struct iommu_dmabuf mem;
+	struct machine m;
+
+	(void)state;
+	opts.cmb.addr = 0x80000000;
+	opts.cmb.offset = 1;
+	start_cmb(&m, &opts);
+	assert_int_equal(m.ctrl.cmb.iova, 0x80001000);
+	nvme_discard_cmb(&m.ctrl);
+
+	/* in use */
+	map_at(&m, page, PAGE, 0x80001000 + CMB_LEN - PAGE);
+	assert_int_equal(nvme_configure_cmb(&m.ctrl), 0);
+	assert_int_not_equal(m.ctrl.cmb.iova, 0x80001000);
+	assert_int_equal(vfn_nvme_cmb_check(&m.ctrl, VFN_NVME_CMB_PEERS), 0);
+	get(&m, &mem, 8192);
+	write_and_read(&m, mem.vaddr, (char *)mem.vaddr + 4096, 4096);
+	unmap(&m, page);
+	stop(&m);
+	free(page);
+}
+
+static void a_buffer_beyond_the_iommu_is_moved(void **state)
+{
+	struct emu_nvme_opts opts = with_cmb();
+	struct iommu_dmabuf mem;
+	struct machine m;
+
+	(void)state;
+	opts.cmb.addr = 1ULL << 45;
+	start_cmb(&m, &opts);
+	assert_in_range(m.ctrl.cmb.iova, 1, (1ULL << 45) - 1);
+	assert_int_equal(vfn_nvme_cmb_check(&m.ctrl, VFN_NVME_CMB_PEERS), 0);
+	get(&m, &mem, 8192);
+	write_and_read(&m, mem.vaddr, (char *)mem.vaddr + 4096, 4096);
+	stop(&m);
+}
+
+static void a_bar_without_address_has_a_buffer_elsewhere(void **state)
+{
+	struct emu_nvme_opts opts = with_cmb();
+	struct machine m;
+
+	(void)state;
+	start(&m, &opts);
+	memset(emu_pci_config(emu_nvme_pci(m.nvme)) + 0x18, 0, 8);
+	assert_int_equal(nvme_configure_cmb(&m.ctrl), 0);
+	assert_non_null(m.ctrl.cmb.vaddr);
+	assert_int_not_equal(m.ctrl.cmb.iova, 0);
+	stop(&m);
+}
+
+/* It is on before anybody asks for it, where our admin queue goes, too. */
+static void a_buffer_that_cannot_be_moved_hides_no_memory(void **state)
+{
+	struct emu_nvme_opts opts = with_cmb();
+	struct machine m;
+
+	(void)state;
+	opts.cmb.stays = true;
+	opts.cmb.addr = 0x1000;
+	start_pair(&m, &opts, 8);
+	write_and_read(&m, m.buf.vaddr, (char *)m.buf.vaddr + 4096, 4096);
+	stop(&m);
+}
+
+static void a_buffer_that_cannot_be_moved_is_found(void **state)
+{
+	struct emu_nvme_opts opts = with_cmb();
+	struct iommu_dmabuf mem;
+	struct machine m;
+
+	(void)state;
+	opts.cmb.stays = true;
+	opts.cmb.addr = 0x80000000;
+	start_pair(&m, &opts, 8);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(nvme_configure_cmb(&m.ctrl), 0);
+		get(&m, &mem, 8192);
+		write_and_read(&m, mem.vaddr, (char *)mem.vaddr + 4096, 4096);
+		nvme_discard_cmb(&m.ctrl);
+	}
+	stop(&m);
+}
+
 /* ------------------------------------------------------------- version 1.3 */
 
 static struct emu_nvme_opts with_legacy(uint64_t addr)
@@ -805,6 +894,11 @@ int main(void)
 		test(enabling_brings_back_what_a_function_reset_took),
 		test(initialising_again_discards_the_buffer),
 		test(what_somebody_left_enabled_hides_no_memory),
+		test(a_buffer_is_at_its_bus_address_if_that_can_be),
+		test(a_buffer_beyond_the_iommu_is_moved),
+		test(a_bar_without_address_has_a_buffer_elsewhere),
+		test(a_buffer_that_cannot_be_moved_hides_no_memory),
+		test(a_buffer_that_cannot_be_moved_is_found),
 		test(a_buffer_of_version_1_3_is_at_its_bus_address),
 		test(a_buffer_of_version_1_3_may_lie_beyond_the_iommu),
 		test(a_buffer_of_version_1_3_in_a_used_range_is_refused),
