@@ -14,7 +14,8 @@ import sys
 import tempfile
 
 BDF = ["-d", "0000:01:00.0"]
-PROGRAMS = {pathlib.Path(path).name.split("-")[-1]: path for path in sys.argv[1:]}
+PEER = ["--peer", "0000:02:00.0"]
+PROGRAMS = {pathlib.Path(path).name.removeprefix("emulated-"): path for path in sys.argv[1:]}
 tests = []
 
 
@@ -62,7 +63,7 @@ def a_mistake_is_quoted_and_ends_with_status_2():
 @test
 def a_device_that_is_not_there_ends_with_status_1():
     for name in PROGRAMS:
-        says(run(name, "-d", "0000:7f:00.0", status=1), "0000:7f:00.0")
+        says(run(name, "-d", "0000:7f:00.0", *(PEER if name == "cmb-p2p" else []), status=1), "0000:7f:00.0")
 
 
 @test
@@ -182,6 +183,24 @@ def perf_measures_every_kind_of_access():
         maximum = float(output.split("maximum ")[1])
         assert rate > 0 and 0 < average <= maximum and 0 < median <= maximum, output
     says(run("perf", *BDF, "-b", "1M", status=2), "512 KiB")
+
+
+@test
+def cmb_has_commands_and_data_in_the_controller():
+    with tempfile.TemporaryDirectory() as folder:
+        disk = pathlib.Path(folder) / "disk"
+        says(run("cmb", *BDF, "--slba", "8", EXAMPLE_DISK=str(disk)), "1 MiB of memory", "verified 64 KiB")
+        assert disk.read_bytes()[4096:4096 + 65536] == pattern(1, 4096, 65536)
+    says(run("cmb", *BDF, EXAMPLE_NO_CMB="1", status=1), "no memory")
+    says(run("cmb", *BDF, "--slba", "65500", status=2), "block 65536")
+
+
+@test
+def cmb_p2p_reads_into_the_other_controller():
+    says(run("cmb-p2p", *BDF, *PEER, EXAMPLE_PEER="1"), "0000:01:00.0 read 64 KiB into 0000:02:00.0")
+    says(run("cmb-p2p", *BDF, *PEER, EXAMPLE_PEER="1", EXAMPLE_NO_CMB="1", status=1), "no memory")
+    says(run("cmb-p2p", *BDF, status=2), "--peer BDF is missing")
+    says(run("cmb-p2p", *BDF, "--peer", "0000:01:00.0", status=1), "cannot initialise the peer")
 
 
 def main():

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* An example on an emulated machine: one controller in a thread of its own, then the example's main(). */
+/* An example on an emulated machine: one controller, or two, in threads of their own, then the example's main(). */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -32,13 +32,18 @@ int main(int argc, char **argv)
 		.pci = { .msi_vectors = 1 },
 		.sgls = getenv("EXAMPLE_NO_SGLS") ? 0 : 1,
 		.vs = 0x10402,
+		.cmb = { .size = getenv("EXAMPLE_NO_CMB") ? 0 : 1 << 20 },
 	};
+	struct emu_nvme_opts peer = opts;
 	const char *path = getenv("EXAMPLE_DISK");
 	struct emu_nvme *nvme;
 	int status;
 
 	emu_init();
 	nvme = emu_nvme_add(&opts);
+	peer.pci.bdf = EMU_BDF2;
+	if (getenv("EXAMPLE_PEER"))
+		(void)emu_nvme_add(&peer);
 	emu_start_threads();
 
 	status = example_main(argc, argv);
