@@ -876,6 +876,28 @@ static void another_controller_reaches_the_buffer(void **state)
 	stop(&m);
 }
 
+static void without_dma_buf_the_buffer_is_the_controllers_own(void **state)
+{
+	struct emu_nvme_opts opts = with_cmb();
+	struct emu_usage before;
+	struct iommu_dmabuf mem;
+	struct machine m;
+
+	(void)state;
+	emu_iommu()->no_iommufd = false;
+	emu_iommu()->no_dma_buf = true;
+	start_pair(&m, &opts, 8);
+	before = emu_usage();
+	assert_int_equal(nvme_configure_cmb(&m.ctrl), 0);
+	assert_fails_with(vfn_nvme_cmb_check(&m.ctrl, VFN_NVME_CMB_PEERS), ENOTSUP);
+	assert_error_has("VFN_IOMMU_FORCE_VFIO=1");
+	get(&m, &mem, 8192);
+	write_and_read(&m, mem.vaddr, (char *)mem.vaddr + 4096, 4096);
+	nvme_discard_cmb(&m.ctrl);
+	emu_assert_usage(&before);
+	stop(&m);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -916,6 +938,7 @@ int main(void)
 		test(pieces_are_never_larger_than_what_is_free),
 		test(pieces_never_overlap),
 		test(another_controller_reaches_the_buffer),
+		test(without_dma_buf_the_buffer_is_the_controllers_own),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
