@@ -258,6 +258,22 @@ void host_read(const char *name, uint64_t offset, void *mem, size_t len)
 	}
 }
 
+void host_check(const char *name, uint64_t offset, size_t len, uint64_t seed)
+{
+	void *mem = guest_alloc(len);
+
+	host_read(name, offset, mem, len);
+	guest_check(mem, len, seed);
+	guest_free(mem, len);
+}
+
+void host_save(const char *name, uint64_t addr, size_t len)
+{
+	host_qmp(
+		"{\"execute\": \"vfn-save\", \"arguments\": {\"name\": \"%s\", \"address\": %llu, \"length\": %zu}}",
+		name, (unsigned long long)addr, len);
+}
+
 void host_trace(const char *event)
 {
 	host_qmp(

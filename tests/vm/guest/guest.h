@@ -69,6 +69,10 @@ bool host_try_qmp(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* What the host has in the file of a drive or a memory that the profile names. */
 void host_read(const char *name, uint64_t offset, void *mem, size_t len);
+void host_check(const char *name, uint64_t offset, size_t len, uint64_t seed);
+
+/* Have the host put a device's memory, at a physical address, into a file of this name. */
+void host_save(const char *name, uint64_t addr, size_t len);
 
 /* Switch one of QEMU's trace events on; count its lines that start with this text. */
 void host_trace(const char *event);

@@ -169,6 +169,8 @@ class Guest:
                 return {"return": self.qemu.trace_count(request["arguments"]["text"])}
             if request.get("execute") == "vfn-read":
                 return {"return": self.qemu.read_image(**request["arguments"]).hex()}
+            if request.get("execute") == "vfn-save":
+                return self.qemu.save_memory(**request["arguments"])
             return self.qemu.qmp.execute(request)
         except (ValueError, KeyError, TypeError, AttributeError, OSError, QMPError) as error:
             return {"error": {"desc": f"{type(error).__name__}: {error}"}}

@@ -60,6 +60,11 @@ class Qemu:
             image.seek(offset)
             return image.read(length)
 
+    def save_memory(self, name, address, length):
+        """Put what the machine has at a physical address, which may be a device's, into a file like those of drives."""
+        return self.qmp.execute({"execute": "pmemsave", "arguments": {
+            "val": address, "size": length, "filename": str(self.folder / f"{name}.img")}})
+
 
 # With a thread for each CPU, QEMU 7.2 now and then crashes when a device's registers are unmapped by one of them.
 ACCELERATORS = {"tcg": "tcg,thread=single"}
