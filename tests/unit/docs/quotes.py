@@ -90,6 +90,14 @@ def the_page_of_vfntool_has_every_command_and_option_and_no_others():
         assert f"\n**{command}**\n" in page, f"{command} is not explained"
 
 
+@test
+def the_page_of_the_library_has_every_variable_that_it_reads():
+    code = "".join(path.read_text(encoding="utf-8") for path in sorted(SOURCE.glob("src/**/*.c")))
+    read = {*re.findall(r'getenv\("(\w+)"\)', code), *re.findall(r'#define \w+_ENV "(\w+)"', code)}
+    told = set(re.findall(r"^``(\w+)``$", MANUAL[SOURCE / "docs/libvfn.rst"], re.MULTILINE))
+    assert read == told and len(re.findall(r"getenv\((?!\")", code)) == len(re.findall(r"#define \w+_ENV ", code)), read ^ told
+
+
 def main():
     """Report one test per function."""
     failed = 0
