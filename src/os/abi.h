@@ -10,7 +10,7 @@
 
 /*
  * Names are the kernel's with abi_ or ABI_ before them, so that the system's
- * headers can be included, too; tests/unit/os/test_abi.c compares. Linux 6.2 has
+ * headers can be included, too; tests/unit/os/abi.c compares. Linux 6.2 has
  * iommufd, 6.6 the character devices; what came later says since when.
  *
  * Each structure of iommufd begins with its size. A kernel takes a larger one

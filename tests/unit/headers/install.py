@@ -132,6 +132,11 @@ def static_program_runs(place, _):
     place.execute(program)
 
 
+def static_program_in_cxx_runs(place, _):
+    """The same in C++."""
+    place.execute(place.compile("static_cxx.cc", CXX, PROGRAM, *place.static(), "-lstdc++"))
+
+
 def main():
     """Report one test per way of building."""
     arguments, flags = sys.argv[1:], []
@@ -148,7 +153,7 @@ def main():
         place.compile("readme_static.c", C, text, *place.static())
 
     tests = [version_is_declared, shared_program_runs, shared_program_in_cxx_runs, static_program_runs,
-             readme_program_builds]
+             static_program_in_cxx_runs, readme_program_builds]
     failed = 0
     print(f"1..{len(tests)}")
     with tempfile.TemporaryDirectory() as folder:
