@@ -147,7 +147,7 @@ static int map_buffer(struct nvme_ctrl *ctrl, struct nvme_region *region)
 
 static int configure(struct nvme_ctrl *ctrl)
 {
-	struct nvme_region region;
+	struct nvme_region region = {};
 	struct vfn_nvme_cmb *cmb;
 	unsigned int uses = 0;
 
@@ -294,18 +294,23 @@ int vfn_nvme_cmb_alloc(struct nvme_ctrl *ctrl, struct iommu_dmabuf *mem, size_t 
 	return 0;
 }
 
-void vfn_nvme_cmb_free(struct nvme_ctrl *ctrl, struct iommu_dmabuf *mem)
+static void put_piece(struct nvme_ctrl *ctrl, const void *vaddr)
 {
-	struct piece **p = ctrl->priv.cmb ? &ctrl->priv.cmb->pieces : NULL, *piece;
+	for (struct piece **p = &ctrl->priv.cmb->pieces; *p; p = &(*p)->next) {
+		struct piece *piece = *p;
 
-	while (p && (piece = *p)) {
-		if ((char *)ctrl->cmb.vaddr + piece->start == mem->vaddr) {
+		if ((char *)ctrl->cmb.vaddr + piece->start == vaddr) {
 			*p = piece->next;
 			free(piece);
-			break;
+			return;
 		}
-		p = &piece->next;
 	}
+}
+
+void vfn_nvme_cmb_free(struct nvme_ctrl *ctrl, struct iommu_dmabuf *mem)
+{
+	if (ctrl->priv.cmb)
+		put_piece(ctrl, mem->vaddr);
 
 	memset(mem, 0, sizeof(*mem));
 }

@@ -160,7 +160,7 @@ static void test_ivshmem(void **state)
 	assert_vfn(vfio_pci_open(&peer, guest_bdf("ivshmem")) == 0);
 	assert_int_equal(peer.bar_region_info[2].size, 4 << 20);
 	bar = vfio_pci_map_bar(&peer, 2, 2 << 20, offset, PROT_READ | PROT_WRITE);
-	assert_vfn(bar != NULL);
+	assert_non_null(bar);
 	memory.vaddr = bar + LEN;
 
 	if (reachable(&ctrl)) {
