@@ -74,7 +74,7 @@ lint-sparse: lint-gcc
 		-Iinclude -I$(BUILD)/gcc/include -Isrc
 
 lint-valgrind: lint-gcc
-	@ci/run-tests valgrind $(BUILD)/gcc --timeout-multiplier 10 --no-suite interface \
+	@CYCLES=20000 ci/run-tests valgrind $(BUILD)/gcc --timeout-multiplier 10 --no-suite interface \
 		--wrapper "valgrind -q --leak-check=full --error-exitcode=99"
 
 # The manual in HTML is in $(BUILD)/docs/docs/html.

@@ -7,6 +7,7 @@
 #include <vfn/pci/device.h>
 
 #include "iommu/context.h"
+#include "os/os.h"
 #include "support/error.h"
 
 int iommu_explain_open(const char *bdf, const char *path)
@@ -70,6 +71,21 @@ bool iommu_group_is_taken(const char *bdf)
 	return members.len;
 }
 
+/* The kernel does not say which of the two it is. */
+static int explain_no_memory(const struct iommu_ctx *ctx, unsigned long long len)
+{
+	const uint64_t limit = os_memlock_limit();
+
+	if (limit == UINT64_MAX)
+		return vfn_fail(ENOMEM, "%s: cannot pin %llu bytes: the kernel is short of memory",
+				ctx->name, len);
+
+	return vfn_fail(
+		ENOMEM,
+		"%s: cannot pin %llu more bytes: the limit on locked memory is %llu bytes: raise RLIMIT_MEMLOCK (ulimit -l, memlock in /etc/security/limits.conf, LimitMEMLOCK= of a systemd unit)",
+		ctx->name, len, (unsigned long long)limit);
+}
+
 int iommu_explain_map(const struct iommu_ctx *ctx, const struct iommu_extent *ext)
 {
 	int err = errno;
@@ -81,10 +97,7 @@ int iommu_explain_map(const struct iommu_ctx *ctx, const struct iommu_extent *ex
 			"%s: the kernel's limit of mappings is reached: map fewer, larger pieces or raise dma_entry_limit of vfio_iommu_type1",
 			ctx->name);
 	case ENOMEM:
-		return vfn_fail(
-			err,
-			"%s: cannot pin %llu bytes: raise the limit on locked memory (ulimit -l)",
-			ctx->name, (unsigned long long)ext->len);
+		return explain_no_memory(ctx, ext->len);
 	case EFAULT:
 		return vfn_fail(err, "%s: %llu bytes at %p are not memory that a device may %s",
 				ctx->name, (unsigned long long)ext->len, ext->vaddr,

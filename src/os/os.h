@@ -39,6 +39,9 @@ int os_list_dir(const char *path, int (*fn)(const char *name, void *arg), void *
 uint64_t os_clock_ns(void);
 void os_sleep_ns(uint64_t ns);
 
+/* The bytes that this process may lock: RLIMIT_MEMLOCK, UINT64_MAX where there is no limit. */
+uint64_t os_memlock_limit(void);
+
 /* Zeroed memory, released with free(). */
 void *os_zalloc(size_t size);
 

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "os/os.h"
+
 #define PAGE_MASK (EMU_PAGE - 1)
 #define CHAIN_START sizeof(struct vfio_iommu_type1_info)
 #define INFO_ROOM 1024
@@ -195,6 +197,11 @@ static struct dma_map make_map(const struct vfio_iommu_type1_dma_map *map)
 		.read = map->flags & VFIO_DMA_MAP_FLAG_READ,
 		.write = map->flags & VFIO_DMA_MAP_FLAG_WRITE,
 	};
+}
+
+uint64_t os_memlock_limit(void)
+{
+	return opts.memlock ? opts.memlock : UINT64_MAX;
 }
 
 bool iommu_over_memlock(uint64_t size)

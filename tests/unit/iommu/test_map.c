@@ -256,9 +256,19 @@ static void map_beyond_the_memlock_limit_is_enomem_and_says_so(void **state)
 	map(mem, 32 * KIB, 0);
 	assert_fails_with(iommu_map_vaddr(ctx, mem + MIB, MIB, NULL, 0), ENOMEM);
 	assert_error_has("ulimit -l");
-	assert_error_has("1048576");
+	assert_error_has("limits.conf");
+	assert_error_has("1048576 more bytes");
+	assert_error_has("65536 bytes");
 	unmap(mem);
 	assert_tally(&before);
+}
+
+/* D8: who has no limit must not look for one */
+static void map_without_memory_in_the_kernel_is_enomem(void **state)
+{
+	emu_fail_at(EMU_DMA_MAP, 1, ENOMEM);
+	assert_fails_with(iommu_map_vaddr(ctx, mem, PAGE, NULL, 0), ENOMEM);
+	assert_error_has("short of memory");
 }
 
 /* D9 */
@@ -366,6 +376,7 @@ int main(void)
 		test(read_only_memory_is_mapped_for_reading_only),
 		test(map_of_no_memory_is_refused),
 		test(map_beyond_the_memlock_limit_is_enomem_and_says_so),
+		test(map_without_memory_in_the_kernel_is_enomem),
 		test_closed(map_beyond_the_mapping_limit_is_enomem_and_says_so),
 		test(map_leaves_nothing_whatever_fails),
 		test(fixed_map_leaves_nothing_whatever_fails),

@@ -11,6 +11,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <time.h>
@@ -447,6 +448,20 @@ static void sleep_sleeps_at_least_that_long(void **state)
 	assert_true(os_clock_ns() - start >= 3 * MS);
 }
 
+static void memlock_limit_is_that_of_the_process(void **state)
+{
+	struct rlimit was, limit;
+
+	assert_int_equal(getrlimit(RLIMIT_MEMLOCK, &was), 0);
+	limit = was;
+	limit.rlim_cur = 5 * 4096;
+	assert_int_equal(setrlimit(RLIMIT_MEMLOCK, &limit), 0);
+	assert_int_equal(os_memlock_limit(), 5 * 4096);
+	assert_int_equal(setrlimit(RLIMIT_MEMLOCK, &was), 0);
+	if (was.rlim_cur == RLIM_INFINITY)
+		assert_true(os_memlock_limit() == UINT64_MAX);
+}
+
 static void zalloc_zeroes(void **state)
 {
 	static const char zeroes[100];
@@ -484,6 +499,7 @@ int main(void)
 		cmocka_unit_test(list_dir_of_a_missing_directory_fails),
 		cmocka_unit_test(clock_is_the_monotonic_one),
 		cmocka_unit_test(sleep_sleeps_at_least_that_long),
+		cmocka_unit_test(memlock_limit_is_that_of_the_process),
 		cmocka_unit_test(zalloc_zeroes),
 	};
 
