@@ -148,13 +148,9 @@ static bool is_forced(void)
 	return value && *value && strcmp(value, "0");
 }
 
-int vfn_iommu_choose(const char *bdf, char *why, size_t len)
+static int choose(const char *id, char *why, size_t len)
 {
-	char id[VFN_PCI_BDF_LEN];
 	__autostr group = NULL;
-
-	if (vfn_pci_find(bdf, id))
-		return -1;
 
 	if (!is_forced() && iommu_iommufd_is_there(id)) {
 		(void)snprintf(why, len, IOMMUFD_REASON, id);
@@ -175,6 +171,21 @@ int vfn_iommu_choose(const char *bdf, char *why, size_t len)
 	return VFN_IOMMU_NONE;
 }
 
+int vfn_iommu_choose(const char *bdf, char *why, size_t len)
+{
+	char id[VFN_PCI_BDF_LEN];
+	int ret;
+
+	if (vfn_pci_find(bdf, id))
+		return -1;
+
+	vfn_begin_attempt();
+	ret = choose(id, why, len);
+	vfn_end_attempt();
+
+	return ret;
+}
+
 static int attach_by(const struct iommu_ops *ops, struct iommu_ctx *ctx, struct iommu_device *dev)
 {
 	int fd;
@@ -187,6 +198,22 @@ static int attach_by(const struct iommu_ops *ops, struct iommu_ctx *ctx, struct 
 	return fd;
 }
 
+/* Whether iommufd is there at all is in @there. */
+static int attach_by_iommufd(struct iommu_ctx *ctx, struct iommu_device *dev, bool *there)
+{
+	int fd = -1;
+
+	vfn_begin_attempt();
+	*there = iommu_iommufd_is_there(dev->bdf);
+	if (*there) {
+		(void)snprintf(ctx->reason, sizeof(ctx->reason), IOMMUFD_REASON, dev->bdf);
+		fd = attach_by(&iommu_iommufd_ops, ctx, dev);
+	}
+	vfn_end_attempt();
+
+	return fd;
+}
+
 /*
  * iommufd if it can be used, else groups. A kernel may offer the one and have
  * only the other work, with a VF token for example.
@@ -194,38 +221,35 @@ static int attach_by(const struct iommu_ops *ops, struct iommu_ctx *ctx, struct 
 static int attach_first(struct iommu_ctx *ctx, struct iommu_device *dev)
 {
 	char first[IOMMU_REASON_LEN];
-	bool there, named;
 	int fd, err;
+	bool there;
 
 	if (is_forced()) {
 		(void)snprintf(ctx->reason, sizeof(ctx->reason), FORCED_REASON);
 		return attach_by(&iommu_type1_ops, ctx, dev);
 	}
 
-	there = iommu_iommufd_is_there(dev->bdf);
-	named = there || errno != ENOENT;
-	if (there) {
-		(void)snprintf(ctx->reason, sizeof(ctx->reason), IOMMUFD_REASON, dev->bdf);
-		fd = attach_by(&iommu_iommufd_ops, ctx, dev);
-		if (fd >= 0)
-			return fd;
-	}
+	fd = attach_by_iommufd(ctx, dev, &there);
+	if (fd >= 0)
+		return fd;
 
 	err = errno;
 	(void)snprintf(first, sizeof(first), "%s", vfn_last_error());
 	(void)snprintf(ctx->reason, sizeof(ctx->reason), "type1: %.200s", first);
 
+	vfn_begin_attempt();
 	fd = attach_by(&iommu_type1_ops, ctx, dev);
-	if (fd >= 0 || !named)
+	vfn_end_attempt();
+	if (fd >= 0)
 		return fd;
 
 	/* both have a story; what is missing altogether explains less than what failed */
-	if (errno == ENODEV)
+	if (errno == ENODEV && (there || err != ENOENT))
 		return vfn_fail(err, "%s; and with its group: %s", first, vfn_last_error());
 	if (there && errno != err)
 		return vfn_fail(errno, "%s; and with iommufd: %s", vfn_last_error(), first);
 
-	return -1;
+	return vfn_fail_again();
 }
 
 /* ---- devices ---- */

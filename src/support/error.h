@@ -3,7 +3,10 @@
 #ifndef VFN_SRC_SUPPORT_ERROR_H
 #define VFN_SRC_SUPPORT_ERROR_H
 
+#include <errno.h>
 #include <stddef.h>
+
+#include <vfn/support/log.h>
 
 /*
  * Store the text that vfn_last_error() returns, log it if errors are let
@@ -18,6 +21,16 @@ void vfn_set_error(int err, const char *fmt, ...) __attribute__((format(printf, 
 		vfn_set_error(__VA_ARGS__); \
 		-1; \
 	})
+
+/*
+ * Around what may fail because something else is tried then: its failures are
+ * information in the log, not errors, in this thread. If nothing else is left,
+ * vfn_fail_again() makes the last one an error.
+ */
+void vfn_begin_attempt(void);
+void vfn_end_attempt(void);
+
+#define vfn_fail_again() vfn_fail(errno, "%s", vfn_last_error())
 
 /* os_zalloc() that reports its failure with vfn_fail(). */
 void *vfn_zalloc(size_t size);

@@ -20,6 +20,7 @@ static struct {
 } log_hook;
 
 static __thread char last_error[256];
+static __thread unsigned int attempts;
 
 int vfn_log_init(void)
 {
@@ -78,6 +79,7 @@ void vfn_set_error(int err, const char *fmt, ...)
 {
 	char text[sizeof(last_error)];
 	va_list ap;
+	int level;
 
 	/* by way of a copy: the arguments may point into the earlier text */
 	va_start(ap, fmt);
@@ -85,10 +87,21 @@ void vfn_set_error(int err, const char *fmt, ...)
 	va_end(ap);
 	(void)snprintf(last_error, sizeof(last_error), "%s", text);
 
-	if (logv(LOG_ERROR))
-		emit(LOG_ERROR, last_error);
+	level = attempts ? VFN_LOG_INFO : LOG_ERROR;
+	if (logv(level))
+		emit(level, last_error);
 
 	errno = err;
+}
+
+void vfn_begin_attempt(void)
+{
+	attempts++;
+}
+
+void vfn_end_attempt(void)
+{
+	attempts--;
 }
 
 const char *vfn_last_error(void)

@@ -82,6 +82,7 @@ static int check_vectors(struct vfio_device *dev, int start, int count)
 static int allocate(struct vfio_device *dev, unsigned int count)
 {
 	unsigned int want[] = { dev->irq_info.count, count };
+	int ret;
 
 	if (count <= dev->irqs_enabled)
 		return 0;
@@ -94,13 +95,16 @@ static int allocate(struct vfio_device *dev, unsigned int count)
 			dev->irqs_enabled);
 
 	for (unsigned int i = 0; i < 2; i++) {
-		if (!route(dev, NULL, 0, want[i])) {
+		vfn_begin_attempt();
+		ret = route(dev, NULL, 0, want[i]);
+		vfn_end_attempt();
+		if (!ret) {
 			dev->irqs_enabled = want[i];
 			return 0;
 		}
 	}
 
-	return -1;
+	return vfn_fail_again();
 }
 
 int(vfio_set_irq)(struct vfio_device *dev, int *eventfds, int start, int count)
@@ -227,7 +231,7 @@ static int search_vectors(struct vfio_device *dev, const int *eventfds, unsigned
 	return (int)best;
 }
 
-int vfn_vfio_setup_irqs(struct vfio_device *dev, int *eventfds, int min, int max)
+static int setup_vectors(struct vfio_device *dev, const int *eventfds, int min, int max)
 {
 	unsigned int count = dev->irq_info.count, n = (unsigned int)max;
 	int offer;
@@ -252,6 +256,17 @@ int vfn_vfio_setup_irqs(struct vfio_device *dev, int *eventfds, int min, int max
 		return -1;
 
 	return search_vectors(dev, eventfds, (unsigned int)min, n - 1);
+}
+
+int vfn_vfio_setup_irqs(struct vfio_device *dev, int *eventfds, int min, int max)
+{
+	int ret;
+
+	vfn_begin_attempt();
+	ret = setup_vectors(dev, eventfds, min, max);
+	vfn_end_attempt();
+
+	return ret < 0 ? vfn_fail_again() : ret;
 }
 
 static int no_such_irq(unsigned int index)

@@ -41,4 +41,23 @@ static inline void assert_error_has(const char *part)
 		fail_msg("'%s' is not in '%s'", part, vfn_last_error());
 }
 
+/* A hook for messages that counts those of each level. */
+static inline void count_messages(int level, const char *text, void *counts)
+{
+	if (level <= VFN_LOG_INFO)
+		((unsigned int *)counts)[level]++;
+}
+
+#define assert_messages(call, errors, infos) \
+	do { \
+		unsigned int __counts[2] = {}; \
+		vfn_log_set_hook(count_messages, __counts); \
+		logv_set(VFN_LOG_INFO); \
+		call; \
+		logv_set(VFN_LOG_OFF); \
+		vfn_log_set_hook(NULL, NULL); \
+		assert_int_equal(__counts[LOG_ERROR], errors); \
+		assert_int_equal(__counts[VFN_LOG_INFO], infos); \
+	} while (0)
+
 #endif /* VFN_TESTS_UNIT_UNIT_H */

@@ -23,7 +23,7 @@ MANUAL = {path: path.read_text(encoding="utf-8") for path in sorted(SOURCE.glob(
 OUTPUT = {
     "readme": r"vid 0x1b36\n",
     "first": r"model .*\n64 I/O queues\n",
-    "support": r"level 0: .*nonsense.*\n(level 0: .*\n)*version 1\.4\.2\n",
+    "support": r"level 0: .*nonsense.*\n(level 1: .*\n)*version 1\.4\.2\n",
     "pci": r"(0000:0\d:00\.0 has driver vfio-pci\n)+\d controllers\n0000:01:00\.0: would .*\n(0000:01:00\.0: would .*\n)*",
     "iommu": r"would open by (type1|iommufd): .*\noffset 512\n(0x[0-9a-f]+ to 0x[0-9a-f]+\n)+",
     "vfio": r"0000:01:00\.0, class 010802, \d+ vectors\nvendor 1b36, device 0010\nregister 8 is 00010402\n4 of \d+ vectors\n",

@@ -39,6 +39,21 @@ static void failed_open_keeps_an_address_space_of_the_devices_name(void **state)
 	vfn_iommu_put_context(floating);
 }
 
+/* What is missing is worth an error only if there is nothing else to take. */
+static void back_end_that_is_not_there_is_no_error(void **state)
+{
+	char why[256];
+
+	emu_iommu()->no_iommufd = true;
+	assert_messages(open_space(), 0, 1);
+	assert_int_equal(vfio_pci_close(&pci), 0);
+	assert_messages(vfn_iommu_choose(EMU_BDF, why, sizeof(why)), 0, 1);
+
+	emu_iommu()->no_vfio = true;
+	assert_messages(vfn_iommu_choose(EMU_BDF, why, sizeof(why)), 0, 2);
+	assert_messages(assert_int_equal(vfio_pci_open(&pci, EMU_BDF), -1), 1, 2);
+}
+
 /* V22 */
 static void narrowing_keeps_what_is_mapped_outside(void **state)
 {
@@ -144,6 +159,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		test_closed(failed_open_keeps_an_address_space_of_the_devices_name),
+		test_closed(back_end_that_is_not_there_is_no_error),
 		test_closed(narrowing_keeps_what_is_mapped_outside),
 		test_closed(addresses_outside_are_not_given_out_once_they_are_unmapped),
 		test_closed(failed_attach_that_narrows_leaves_nothing),

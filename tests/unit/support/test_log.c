@@ -125,6 +125,29 @@ static void hook_gets_level_text_and_its_pointer(void **state)
 	assert_ptr_equal(got.opaque, &got);
 }
 
+static void failure_of_an_attempt_is_no_error(void **state)
+{
+	logv_set(LOG_ERROR);
+	vfn_begin_attempt();
+	vfn_begin_attempt();
+	assert_int_equal(vfn_fail(ENOENT, "first"), -1);
+	vfn_end_attempt();
+	assert_int_equal(vfn_fail(ENOENT, "not there"), -1);
+	assert_int_equal(got.n, 0);
+	assert_string_equal(vfn_last_error(), "not there");
+	logv_set(VFN_LOG_INFO);
+	assert_int_equal(vfn_fail(ENOENT, "not there either"), -1);
+	assert_int_equal(got.level, VFN_LOG_INFO);
+	vfn_end_attempt();
+
+	errno = ENOENT;
+	assert_int_equal(vfn_fail_again(), -1);
+	assert_int_equal(errno, ENOENT);
+	assert_int_equal(got.level, LOG_ERROR);
+	assert_int_equal(got.n, 2);
+	assert_string_equal(got.text, "not there either");
+}
+
 static void message_that_is_long_is_cut(void **state)
 {
 	char text[1000];
@@ -247,6 +270,7 @@ int main(void)
 		test(levels_up_to_the_verbosity_pass),
 		test(message_that_is_off_does_not_evaluate_its_arguments),
 		test(hook_gets_level_text_and_its_pointer),
+		test(failure_of_an_attempt_is_no_error),
 		test(message_that_is_long_is_cut),
 		test(message_leaves_errno_alone),
 		test(message_without_hook_goes_to_standard_error),

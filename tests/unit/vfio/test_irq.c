@@ -465,6 +465,16 @@ static void setup_that_cannot_be_is_refused(void **state)
 	assert_int_equal(enabled(VFN_IRQ_MSIX), 0);
 }
 
+static void fewer_vectors_than_tried_are_no_error(void **state)
+{
+	open_with(.vectors_avail = 4);
+	assert_messages(vfn_vfio_setup_irqs(&pci.dev, fds, 1, VECTORS), 0, 1);
+	assert_messages(vfn_vfio_setup_irqs(&pci.dev, fds, 5, 5), 1, 1);
+	assert_messages(vfio_set_irq(&pci.dev, fds, 0, 4), 0, 1);
+	assert_int_equal(vfio_disable_irq_all(&pci.dev), 0);
+	assert_messages(vfio_set_irq(&pci.dev, fds, 0, 5), 1, 2);
+}
+
 static void setup_of_intx_is_one(void **state)
 {
 	open_with(.no_msix = true);
@@ -574,6 +584,7 @@ int main(void)
 		test(setup_takes_what_the_host_has),
 		test(setup_searches_where_the_kernel_does_not_say),
 		test(setup_that_cannot_be_is_refused),
+		test(fewer_vectors_than_tried_are_no_error),
 		test(setup_of_intx_is_one),
 		test(setup_without_interrupts_is_not_supported),
 		test(info_is_that_of_the_kind_in_use),
