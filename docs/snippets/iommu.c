@@ -116,6 +116,8 @@ static bool back_page(struct iommu_ctx *ctx, uint64_t addr)
 	iova_t iova = addr & ~(uint64_t)(size - 1);
 	void *page;
 
+	if (iommu_translate_iova(ctx, iova, &page) > 0)
+		return true; /* it asks once more */
 	if (pgmap(&page, size) < 0)
 		return false;
 	if (!iommu_map_vaddr(ctx, page, size, &iova, IOMMU_MAP_FIXED_IOVA))

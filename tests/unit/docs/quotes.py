@@ -98,6 +98,13 @@ def the_page_of_the_library_has_every_variable_that_it_reads():
     assert read == told and len(re.findall(r"getenv\((?!\")", code)) == len(re.findall(r"#define \w+_ENV ", code)), read ^ told
 
 
+@test
+def the_manual_names_every_example():
+    examples = {path.stem for path in SOURCE.glob("examples/*.c")} - {"common"}
+    told = set(re.findall(r"``([\w-]+)``", MANUAL[SOURCE / "docs/start.rst"]))
+    assert examples and not examples - told, f"docs/start.rst lacks {examples - told}"
+
+
 def main():
     """Report one test per function."""
     failed = 0

@@ -30,6 +30,7 @@ static void assert_state(const char *driver, const char *override, const char *r
 
 #define RECORDED "driver=nvme\ndriver_override=\nbound=vfio-pci\n"
 
+/* W39: and back */
 static void bind_then_restore_comes_back(void **state)
 {
 	add_bound(EMU_BDF, "nvme");
