@@ -553,6 +553,19 @@ static int make_table(struct iommu_ctx *ctx, const struct iommu_device *dev,
 	return 0;
 }
 
+/*
+ * A failed move should have changed nothing, but Linux 7.3 leaves a device of
+ * an Intel IOMMU without a page table, and believes that it has the old one.
+ */
+static int go_back(struct iommu_ctx *ctx, const struct iommu_device *dev)
+{
+	struct abi_vfio_device_detach_iommufd_pt cmd = { .argsz = sizeof(cmd) };
+
+	(void)os_ioctl(dev->fd, ABI_VFIO_DEVICE_DETACH_IOMMUFD_PT, &cmd);
+
+	return attach_to(dev, dev->fd, dev->hwpt ? dev->hwpt : ctx->ioas);
+}
+
 static int move_device(struct iommu_ctx *ctx, struct iommu_device *dev,
 		       const struct iommufd_fault_queue *fq)
 {
@@ -562,9 +575,18 @@ static int move_device(struct iommu_ctx *ctx, struct iommu_device *dev,
 		return -1;
 
 	if (attach_to(dev, dev->fd, fq ? table : ctx->ioas)) {
+		int err = errno, lost = go_back(ctx, dev);
+
 		if (table)
 			destroy_object(ctx->fd, table);
-		return -1;
+		if (lost)
+			return -1;
+		if (table && (err == ENODEV || is_unknown(err)))
+			return vfn_fail(ENODEV,
+					"%s has no page faults: it, or its IOMMU, has no PRI",
+					dev->bdf);
+		return vfn_fail(err, "%s: cannot %s a fault queue: %s", dev->bdf,
+				fq ? "use" : "do without", strerror(err));
 	}
 
 	dev->hwpt = table;

@@ -297,6 +297,8 @@ struct emu_pci {
 	/* bound by way of its own node: to what, as what, and what it is attached to */
 	struct iommufd *iommufd;
 	struct object *idev, *hwpt;
+	/* a move to another page table failed: the old one is there only in name */
+	bool blocked;
 	struct pci_irq irq[VFIO_PCI_NUM_IRQS];
 	bool intx_masked, intx_level;
 	uint64_t irqs_signalled;

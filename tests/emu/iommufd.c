@@ -467,6 +467,7 @@ static void leave(struct emu_pci *pci, const struct object *next)
 	if (pci->ops && !(next && next->ioas == hwpt->ioas))
 		pci->ops->unmapping(pci, 0, UINT64_MAX);
 	pci->hwpt = NULL;
+	pci->blocked = false;
 	hwpt->users--;
 	put_hwpt(pci->iommufd, hwpt);
 }
@@ -475,8 +476,12 @@ static int enter(struct emu_pci *pci, struct object *hwpt)
 {
 	if (others_differ(pci, hwpt))
 		return EINVAL;
-	if (hwpt->fault && (pci->physfn || emu_iommu()->no_pri))
-		return pci->physfn ? EINVAL : ENODEV;
+	if (hwpt->fault && pci->physfn)
+		return EINVAL;
+	if (hwpt->fault && emu_iommu()->no_pri) {
+		pci->blocked = true;
+		return ENODEV;
+	}
 	if (hwpt == pci->hwpt)
 		return 0;
 	hwpt->users++;

@@ -229,7 +229,7 @@ struct emu_pci *pci_find(const char *bdf)
 struct space *pci_space(struct emu_pci *pci)
 {
 	if (pci->hwpt)
-		return iommufd_space(pci->hwpt);
+		return pci->blocked ? NULL : iommufd_space(pci->hwpt);
 
 	return pci->group && pci->group->container ? &pci->group->container->space : NULL;
 }

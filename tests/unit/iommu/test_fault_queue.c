@@ -113,8 +113,8 @@ static void device_that_cannot_stays_as_it_was(void **state)
 	assert_fails_with(iommufd_set_fault_queue(ctx, &fq, pci.dev.fd), ENOTSUP);
 	emu_iommu()->no_fault_hwpt = false;
 	emu_iommu()->no_pri = true;
-	assert_int_equal(iommufd_set_fault_queue(ctx, &fq, pci.dev.fd), -1);
-	assert_error_has(EMU_BDF);
+	assert_fails_with(iommufd_set_fault_queue(ctx, &fq, pci.dev.fd), ENODEV);
+	assert_error_has(EMU_BDF " has no page faults: it, or its IOMMU, has no PRI");
 	assert_true(emu_iova_mapped(EMU_BDF, iova, PAGE));
 	unmap(mem);
 	vfn_iommufd_free_fault_queue(&fq);
