@@ -120,6 +120,13 @@ class Files(unittest.TestCase):
         for case in profile.cases([]):
             self.assertLessEqual(set(case.suites), suites, case.name)
 
+    def test_every_example_runs_in_a_case(self):
+        scripts = [(profile.HERE / "cases" / case.run.split()[-1]).read_text()
+                   for case in profile.cases([]) if case.run.endswith(".sh")]
+        for path in (profile.HERE.parents[1] / "examples").glob("*.c"):
+            if "int main(" in path.read_text():
+                self.assertTrue(any(f" {path.stem} -d " in text for text in scripts), path.stem)
+
     def test_devices_get_slots_in_their_order_but_where_they_say(self):
         item = profile.load(profile.HERE / "profiles/hotplug.ini")
         self.assertEqual(item.addresses, {"a": "0000:00:10.0", "b": "0000:00:11.0", "hot": "0000:01:00.0"})

@@ -142,6 +142,23 @@ def zns_pi_and_sriov_say_what_there_is_not():
 
 
 @test
+def iopf_maps_the_pages_that_the_controller_asks_for():
+    for length, pages in (("4K", 1), ("64K", 16), ("512K", 128)):
+        output = run("iopf", *BDF, "-l", length, EMU_IOMMUFD="1", EXAMPLE_FILL="1")
+        assert output.count(" for writing: mapped\n") == pages, output
+        says(output, f"{pages} pages of which were mapped on request\n")
+
+
+@test
+def iopf_says_what_is_missing():
+    says(run("iopf", *BDF, status=1), "no page faults", "/dev/iommu is missing")
+    says(run("iopf", *BDF, status=1, EMU_IOMMUFD="1", VFN_IOMMU_FORCE_VFIO="1"), "fault queues take iommufd")
+    says(run("iopf", *BDF, "-l", "5K", status=2), "5120 bytes")
+    says(run("iopf", *BDF, "-l", "1M", status=2), "512 KiB")
+    says(run("iopf", *BDF, "-s", "0xffffffffffffffff", status=2), "the namespace ends")
+
+
+@test
 def io_notices_data_that_is_not_what_it_wrote():
     says(run("io", *BDF, "--read-only", status=1), "byte 0:")
 

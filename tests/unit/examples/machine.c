@@ -2,6 +2,7 @@
 /* An example on an emulated machine: one controller, or two, in threads of their own, then the example's main(). */
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -26,6 +27,16 @@ static int save_disk(struct emu_nvme *nvme, const char *path)
 	return 0;
 }
 
+/* Words that tell where they are. */
+static void fill_disk(struct emu_nvme *nvme)
+{
+	size_t size;
+	uint64_t *disk = emu_nvme_disk(nvme, 1, &size);
+
+	for (size_t i = 0; i < size / sizeof(*disk); i++)
+		disk[i] = i + 1;
+}
+
 int main(int argc, char **argv)
 {
 	const struct emu_nvme_opts opts = {
@@ -41,6 +52,8 @@ int main(int argc, char **argv)
 
 	emu_init();
 	nvme = emu_nvme_add(&opts);
+	if (getenv("EXAMPLE_FILL"))
+		fill_disk(nvme);
 	peer.pci.bdf = EMU_BDF2;
 	if (getenv("EXAMPLE_PEER"))
 		(void)emu_nvme_add(&peer);
