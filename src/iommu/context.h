@@ -24,7 +24,7 @@ enum iommu_page_bits {
 
 #define IOMMU_PAGE_PERMISSIONS (IOMMU_PAGE_NOWRITE | IOMMU_PAGE_NOREAD)
 
-/* translate.c has its shape */
+/* table.h has its shape */
 struct iommu_table;
 #define IOMMU_TABLE_BYTES (4096 * sizeof(uint64_t))
 
@@ -180,9 +180,14 @@ void iova_release(struct iommu_ctx *ctx, struct iommu_extent *ext);
 
 /* Make room for a range; what was made stays. -1 with errno ENOMEM or EINVAL. */
 int iommu_table_reserve(struct iommu_ctx *ctx, const void *vaddr, size_t len);
-/* Fill a reserved range with consecutive addresses, or empty it with @bits 0. */
+/*
+ * Fill a reserved range with consecutive addresses. @plain: it is memory of the
+ * process that any command and device may use, and gets a run.
+ */
 void iommu_table_set(struct iommu_ctx *ctx, const void *vaddr, size_t len, iova_t iova,
-		     unsigned int bits);
+		     unsigned int bits, bool plain);
+/* Empty a reserved range. */
+void iommu_table_clear(struct iommu_ctx *ctx, const void *vaddr, size_t len);
 /* Whether no page of a range is present. */
 bool iommu_table_is_empty(struct iommu_ctx *ctx, const void *vaddr, size_t len);
 /*

@@ -85,11 +85,13 @@ static bool satisfies(const struct request *req, size_t run, iova_t iova, unsign
 static void publish(struct iommu_ctx *ctx, const struct iommu_extent *ext)
 {
 	unsigned int bits = IOMMU_PAGE_PRESENT | ext->permissions;
+	bool plain = !ext->permissions && !ext->reserved &&
+		     !iommu_find_bar(ext->vaddr, ext->len, &(struct iommu_bar){});
 
 	if (!ext->persistent)
 		bits |= IOMMU_PAGE_EPHEMERAL;
 
-	iommu_table_set(ctx, ext->vaddr, ext->len, ext->start, bits);
+	iommu_table_set(ctx, ext->vaddr, ext->len, ext->start, bits, plain);
 }
 
 /* The memory is mapped already, at least in part. */
@@ -301,7 +303,7 @@ int iommu_map_vaddr_align(struct iommu_ctx *ctx, void *vaddr, size_t len, size_t
 /* Take the mapping out of the table, then out of the IOMMU, then free its address. */
 static int remove_mapping(struct iommu_ctx *ctx, struct iommu_extent *ext)
 {
-	iommu_table_set(ctx, ext->vaddr, ext->len, 0, 0);
+	iommu_table_clear(ctx, ext->vaddr, ext->len);
 
 	if (ext->reserved || !ctx->ops->unmap(ctx, ext)) {
 		iova_release(ctx, ext);

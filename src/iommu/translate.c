@@ -7,67 +7,8 @@
 #include <vfn/support/atomic.h>
 
 #include "iommu/context.h"
+#include "iommu/table.h"
 #include "support/error.h"
-
-/*
- * Addresses have 48 bits: 12 for each level and 12 within a page. An entry of
- * the second level is either a third-level table or, for 16 MiB that one
- * mapping covers, the translation itself, told apart by IOMMU_PAGE_PRESENT.
- */
-#define PAGE_SHIFT 12
-#define LEVEL_SHIFT 12
-#define LEVEL_ENTRIES (1UL << LEVEL_SHIFT)
-#define BLOCK_SHIFT (PAGE_SHIFT + LEVEL_SHIFT)
-#define ROOT_SHIFT (BLOCK_SHIFT + LEVEL_SHIFT)
-#define VADDR_BITS (ROOT_SHIFT + LEVEL_SHIFT)
-
-#define PAGE_BYTES (1UL << PAGE_SHIFT)
-#define BLOCK_BYTES (1UL << BLOCK_SHIFT)
-#define BITS_MASK (PAGE_BYTES - 1)
-
-struct iommu_table {
-	uint64_t entry[LEVEL_ENTRIES];
-};
-
-__static_assert(sizeof(struct iommu_table) == IOMMU_TABLE_BYTES);
-
-static size_t index_at(uint64_t vaddr, unsigned int shift)
-{
-	return vaddr >> shift & (LEVEL_ENTRIES - 1);
-}
-
-static struct iommu_table *to_table(uint64_t entry)
-{
-	return (struct iommu_table *)(uintptr_t)entry;
-}
-
-/* The second-level entry of an address, or NULL where there is no table yet. */
-static uint64_t *block_entry(struct iommu_ctx *ctx, uint64_t vaddr)
-{
-	struct iommu_table *table;
-
-	if (vaddr >> VADDR_BITS)
-		return NULL;
-
-	table = to_table(atomic_load_acquire(&ctx->root->entry[index_at(vaddr, ROOT_SHIFT)]));
-
-	return table ? &table->entry[index_at(vaddr, BLOCK_SHIFT)] : NULL;
-}
-
-/* The translation of the page at @vaddr, with its bits; 0 without. */
-static uint64_t lookup(struct iommu_ctx *ctx, uint64_t vaddr)
-{
-	uint64_t *block = block_entry(ctx, vaddr), entry;
-
-	entry = block ? atomic_load_acquire(block) : 0;
-	if (!entry)
-		return 0;
-
-	if (entry & IOMMU_PAGE_PRESENT)
-		return entry + ALIGN_DOWN(vaddr & (BLOCK_BYTES - 1), PAGE_BYTES);
-
-	return atomic_load_acquire(&to_table(entry)->entry[index_at(vaddr, PAGE_SHIFT)]);
-}
 
 static int add_table(uint64_t *entry)
 {
@@ -85,78 +26,81 @@ static int add_table(uint64_t *entry)
 	return 0;
 }
 
-/* End of the part of [vaddr, end) that lies in the same block. */
-static uint64_t block_end(uint64_t vaddr, uint64_t end)
+/* End of the part of [vaddr, end) that has the same last table. */
+static uint64_t leaf_end(uint64_t vaddr, uint64_t end)
 {
-	uint64_t next = ALIGN_DOWN(vaddr, BLOCK_BYTES) + BLOCK_BYTES;
+	uint64_t next = ALIGN_DOWN(vaddr, TABLE_LEAF_BYTES) + TABLE_LEAF_BYTES;
 
 	return next < end ? next : end;
 }
 
 int iommu_table_reserve(struct iommu_ctx *ctx, const void *vaddr, size_t len)
 {
-	uint64_t addr = (uintptr_t)vaddr, end = addr + len, next;
+	uint64_t addr = (uintptr_t)vaddr, end = addr + len, *entry;
 
-	if (end < addr || end > 1ULL << VADDR_BITS)
+	if (end < addr || end > 1ULL << TABLE_VADDR_BITS)
 		return vfn_fail(EINVAL, "%s: %p is beyond 48 bits of address", ctx->name, vaddr);
 
-	for (; addr < end; addr = next) {
-		next = block_end(addr, end);
-
-		if (add_table(&ctx->root->entry[index_at(addr, ROOT_SHIFT)]))
+	for (; addr < end; addr = leaf_end(addr, end)) {
+		entry = &ctx->root->entry[addr >> TABLE_ROOT_SHIFT];
+		if (add_table(entry))
 			return -1;
-		if (next - addr < BLOCK_BYTES && add_table(block_entry(ctx, addr)))
+
+		entry = &iommu_table_below(entry)->entry[iommu_table_index(addr, TABLE_LEAF_SHIFT)];
+		if (add_table(entry))
 			return -1;
 	}
 
 	return 0;
 }
 
-static void set_pages(struct iommu_table *table, uint64_t addr, uint64_t end, uint64_t entry)
+static uint64_t run_bits(uint64_t pages)
 {
-	uint64_t step = entry ? PAGE_BYTES : 0;
-
-	for (; addr < end; addr += PAGE_BYTES, entry += step)
-		atomic_store_release(&table->entry[index_at(addr, PAGE_SHIFT)], entry);
+	return (pages < TABLE_RUN_MAX ? pages : TABLE_RUN_MAX) << TABLE_RUN_SHIFT;
 }
 
 void iommu_table_set(struct iommu_ctx *ctx, const void *vaddr, size_t len, iova_t iova,
-		     unsigned int bits)
+		     unsigned int bits, bool plain)
 {
-	uint64_t addr = (uintptr_t)vaddr, end = addr + len, next;
-	uint64_t entry = bits ? iova | bits : 0;
+	uint64_t addr = (uintptr_t)vaddr, end = addr + len, entry = iova | bits;
 
-	for (; addr < end; addr = next) {
-		uint64_t *block = block_entry(ctx, addr);
+	while (addr < end) {
+		uint64_t *leaf = iommu_table_leaf(ctx, addr)->entry, stop = leaf_end(addr, end);
 
-		next = block_end(addr, end);
+		for (; addr < stop; addr += TABLE_PAGE_BYTES, entry += TABLE_PAGE_BYTES)
+			atomic_store_release(&leaf[iommu_table_index(addr, TABLE_PAGE_SHIFT)],
+					     entry | (plain ? run_bits((end - addr) >>
+								       TABLE_PAGE_SHIFT) :
+							      0));
+	}
+}
 
-		if (next - addr == BLOCK_BYTES && (!*block || *block & IOMMU_PAGE_PRESENT))
-			atomic_store_release(block, entry);
-		else
-			set_pages(to_table(*block), addr, next, entry);
+void iommu_table_clear(struct iommu_ctx *ctx, const void *vaddr, size_t len)
+{
+	uint64_t addr = (uintptr_t)vaddr, end = addr + len;
 
-		if (entry)
-			entry += next - addr;
+	while (addr < end) {
+		uint64_t *leaf = iommu_table_leaf(ctx, addr)->entry, stop = leaf_end(addr, end);
+
+		for (; addr < stop; addr += TABLE_PAGE_BYTES)
+			atomic_store_release(&leaf[iommu_table_index(addr, TABLE_PAGE_SHIFT)], 0UL);
 	}
 }
 
 bool iommu_table_is_empty(struct iommu_ctx *ctx, const void *vaddr, size_t len)
 {
-	uint64_t addr = (uintptr_t)vaddr, end = addr + len, next;
+	uint64_t addr = (uintptr_t)vaddr, end = addr + len;
 
 	/* nothing is mapped beyond what the table covers, however long that is */
-	for (; addr < end && !(addr >> VADDR_BITS); addr = next) {
-		uint64_t *block = block_entry(ctx, addr);
-
-		if (!block || !*block) {
-			next = block_end(addr, end);
+	while (addr < end && !(addr >> TABLE_VADDR_BITS)) {
+		if (!iommu_table_leaf(ctx, addr)) {
+			addr = leaf_end(addr, end);
 			continue;
 		}
 
-		if (lookup(ctx, addr))
+		if (iommu_table_entry(ctx, addr))
 			return false;
-		next = addr + PAGE_BYTES;
+		addr += TABLE_PAGE_BYTES;
 	}
 
 	return true;
@@ -165,22 +109,24 @@ bool iommu_table_is_empty(struct iommu_ctx *ctx, const void *vaddr, size_t len)
 size_t iommu_table_lookup(struct iommu_ctx *ctx, const void *vaddr, size_t len, iova_t *iova,
 			  unsigned int *bits)
 {
-	uint64_t addr = (uintptr_t)vaddr, offset = addr & BITS_MASK, done;
-	uint64_t entry = lookup(ctx, addr);
+	uint64_t addr = (uintptr_t)vaddr, entry = iommu_table_entry(ctx, addr), next = entry;
+	size_t done = 0, run;
 
 	if (!entry)
 		return 0;
 
-	*iova = (entry & ~BITS_MASK) + offset;
-	*bits = entry & BITS_MASK;
+	*iova = iommu_entry_iova(entry, addr);
+	*bits = (unsigned int)(entry & TABLE_PAGE_MASK & ~TABLE_RUN_MASK);
 
-	for (done = PAGE_BYTES - offset; done < len; done += PAGE_BYTES) {
-		entry += PAGE_BYTES;
-		if (lookup(ctx, addr + done) != entry)
-			break;
-	}
+	do {
+		run = iommu_entry_run(next);
+		done += (run ? run : TABLE_PAGE_BYTES) - ((addr + done) & TABLE_PAGE_MASK);
+		if (done >= len)
+			return len;
+		next = iommu_table_entry(ctx, addr + done);
+	} while ((next & ~TABLE_RUN_MASK) == ((*iova + done) | *bits));
 
-	return done < len ? done : len;
+	return done;
 }
 
 void iommu_table_free(struct iommu_ctx *ctx)
@@ -188,13 +134,12 @@ void iommu_table_free(struct iommu_ctx *ctx)
 	if (!ctx->root)
 		return;
 
-	for (size_t i = 0; i < LEVEL_ENTRIES; i++) {
-		struct iommu_table *blocks = to_table(ctx->root->entry[i]);
+	for (size_t i = 0; i < TABLE_ENTRIES; i++) {
+		struct iommu_table *table = iommu_table_below(&ctx->root->entry[i]);
 
-		for (size_t j = 0; blocks && j < LEVEL_ENTRIES; j++)
-			if (!(blocks->entry[j] & IOMMU_PAGE_PRESENT))
-				free(to_table(blocks->entry[j]));
-		free(blocks);
+		for (size_t j = 0; table && j < TABLE_ENTRIES; j++)
+			free(iommu_table_below(&table->entry[j]));
+		free(table);
 	}
 
 	free(ctx->root);

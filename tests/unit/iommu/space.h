@@ -14,9 +14,10 @@
 
 #include "emu.h"
 #include "iommu/context.h"
+#include "iommu/table.h"
 
-/* Memory starts at a block of the translation table, and has several of them. */
-#define BLOCK (16 * MIB)
+/* What a last-level table of the translation covers. Memory starts with one, and has several. */
+#define BLOCK TABLE_LEAF_BYTES
 #define MEM_BYTES (4 * BLOCK)
 
 static struct vfio_pci_device pci;

@@ -82,13 +82,16 @@ static void *map_own(void *arg)
 	return NULL;
 }
 
-/* Sees a page as it was or as it is, never something else. */
+/* Sees a page as it was or as it is, never something else, and no run past what any thread maps. */
 static void *translate_all(void *arg)
 {
 	while (!atomic_load_acquire(&stop)) {
 		for (unsigned int i = 0; i < THREADS * 16; i++) {
+			uint64_t entry = iommu_table_entry(ctx, (uintptr_t)mem + i * PAGE);
+			size_t run = iommu_entry_run(entry);
 			iova_t iova = 0;
 
+			check(!entry == !run && (!run || i % 16 + run / PAGE <= 8));
 			if (iommu_translate_vaddr(ctx, mem + i * PAGE + 3, &iova))
 				check(iova % PAGE == 3 && iova >= PAGE && iova < 1ULL << 39);
 		}

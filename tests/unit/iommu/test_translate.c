@@ -50,7 +50,7 @@ static void last_byte_of_a_map_translates_and_the_next_does_not(void **state)
 	unmap(mem);
 }
 
-static void map_across_blocks_is_one_run(void **state)
+static void map_across_tables_is_one_run(void **state)
 {
 	char *start = mem + BLOCK - PAGE;
 	iova_t iova = map(start, 3 * PAGE, 0);
@@ -60,8 +60,7 @@ static void map_across_blocks_is_one_run(void **state)
 	unmap(start);
 }
 
-/* A whole block is one entry of the table, its neighbours are pages. */
-static void map_of_whole_blocks_is_one_run(void **state)
+static void map_of_whole_tables_is_one_run(void **state)
 {
 	char *start = mem + BLOCK - PAGE;
 	size_t len = 2 * BLOCK + 2 * PAGE;
@@ -76,7 +75,7 @@ static void map_of_whole_blocks_is_one_run(void **state)
 	assert_false(is_mapped(mem + 2 * BLOCK));
 }
 
-static void block_that_had_pages_takes_a_whole_map(void **state)
+static void table_that_had_a_page_takes_a_whole_map(void **state)
 {
 	iova_t iova;
 
@@ -88,7 +87,7 @@ static void block_that_had_pages_takes_a_whole_map(void **state)
 	assert_false(is_mapped(mem + PAGE));
 }
 
-static void block_that_was_whole_takes_pages(void **state)
+static void table_that_was_full_takes_a_page(void **state)
 {
 	iova_t iova;
 
@@ -193,10 +192,10 @@ int main(void)
 		test(address_that_is_not_mapped_does_not_translate),
 		test(address_does_not_translate_after_unmap),
 		test(last_byte_of_a_map_translates_and_the_next_does_not),
-		test(map_across_blocks_is_one_run),
-		test(map_of_whole_blocks_is_one_run),
-		test(block_that_had_pages_takes_a_whole_map),
-		test(block_that_was_whole_takes_pages),
+		test(map_across_tables_is_one_run),
+		test(map_of_whole_tables_is_one_run),
+		test(table_that_had_a_page_takes_a_whole_map),
+		test(table_that_was_full_takes_a_page),
 		test(range_that_runs_past_its_map_is_cut),
 		test(range_with_a_gap_is_cut_at_the_gap),
 		test(neighbours_at_consecutive_addresses_are_one_run),
