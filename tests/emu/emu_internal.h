@@ -140,8 +140,9 @@ struct dma_map {
 
 /* An I/O address space, whatever the door: a container's or an IOAS's. */
 struct space {
-	struct dma_map *maps; /* sorted by iova */
-	size_t nmaps, room;
+	struct space_part **parts; /* sorted by iova, as are the mappings of each; never empty */
+	size_t nparts, room;
+	size_t nmaps;
 	struct space *next;
 };
 
@@ -152,6 +153,8 @@ void space_fini(struct space *s, const char *what);
 void spaces_forget(void);
 /* The first mapping that ends at or after @iova. */
 struct dma_map *space_next(const struct space *s, uint64_t iova);
+/* The one behind @m, or NULL. */
+struct dma_map *space_after(const struct space *s, const struct dma_map *m);
 /* It must be free. */
 void space_insert(struct space *s, const struct dma_map *map);
 /* Remove what overlaps [iova, last]; returns the bytes. */

@@ -391,8 +391,10 @@ static int ioas_map_file(struct iommufd *ctx, void *arg)
 /* All that is mapped must suit the device and be there to be pinned. */
 static int fits(const struct object *ioas)
 {
-	for (size_t i = 0; i < ioas->space.nmaps; i++) {
-		struct dma_map m = ioas->space.maps[i];
+	const struct space *s = &ioas->space;
+
+	for (const struct dma_map *p = space_next(s, 0); p; p = space_after(s, p)) {
+		struct dma_map m = *p;
 
 		if (!iommu_in_ranges(m.iova, m.iova + m.size - 1))
 			return EADDRINUSE;

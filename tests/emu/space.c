@@ -14,6 +14,14 @@
 /* Larger memory is only tried at its ends. */
 #define POPULATE_MAX (64UL << 20)
 
+/* What is moved when a mapping comes or goes, so that a million of them take no long. */
+#define PART_MAPS 128
+
+struct space_part {
+	size_t n;
+	struct dma_map maps[PART_MAPS];
+};
+
 static struct space *spaces;
 
 void space_init(struct space *s)
@@ -34,7 +42,7 @@ void space_fini(struct space *s, const char *what)
 	struct space **link = &spaces;
 
 	space_clear(s, what);
-	free(s->maps);
+	free(s->parts);
 	while (*link != s)
 		link = &(*link)->next;
 	*link = s->next;
@@ -66,15 +74,38 @@ bool space_memory_ok(const struct dma_map *m)
 
 /* ---------------------------------------------------------------- mappings */
 
-/* Index of the first mapping that ends at or after @iova. */
-static size_t find_from(const struct space *s, uint64_t iova)
+static uint64_t last_of(const struct dma_map *m)
 {
-	size_t low = 0, high = s->nmaps;
+	return m->iova + (m->size - 1);
+}
+
+/* Index of the first part that ends at or after @iova. */
+static size_t find_part(const struct space *s, uint64_t iova)
+{
+	size_t low = 0, high = s->nparts;
 
 	while (low < high) {
-		size_t mid = (low + high) / 2;
+		const size_t mid = (low + high) / 2;
+		const struct space_part *part = s->parts[mid];
 
-		if (s->maps[mid].iova + (s->maps[mid].size - 1) < iova)
+		if (last_of(&part->maps[part->n - 1]) < iova)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+
+	return low;
+}
+
+/* Index of the first mapping of a part that ends at or after @iova. */
+static size_t find_in_part(const struct space_part *part, uint64_t iova)
+{
+	size_t low = 0, high = part->n;
+
+	while (low < high) {
+		const size_t mid = (low + high) / 2;
+
+		if (last_of(&part->maps[mid]) < iova)
 			low = mid + 1;
 		else
 			high = mid;
@@ -85,21 +116,67 @@ static size_t find_from(const struct space *s, uint64_t iova)
 
 struct dma_map *space_next(const struct space *s, uint64_t iova)
 {
-	size_t at = find_from(s, iova);
+	const size_t at = find_part(s, iova);
 
-	return at < s->nmaps ? &s->maps[at] : NULL;
+	return at < s->nparts ? &s->parts[at]->maps[find_in_part(s->parts[at], iova)] : NULL;
+}
+
+struct dma_map *space_after(const struct space *s, const struct dma_map *m)
+{
+	return last_of(m) == UINT64_MAX ? NULL : space_next(s, last_of(m) + 1);
+}
+
+/* An empty part in front of the one that has index @at. */
+static struct space_part *add_part(struct space *s, size_t at)
+{
+	struct space_part *part = emu_zalloc(sizeof(*part));
+
+	if (s->nparts == s->room) {
+		s->room = s->room ? 2 * s->room : 16;
+		s->parts = emu_resize(s->parts, s->room * sizeof(*s->parts));
+	}
+	memmove(&s->parts[at + 1], &s->parts[at], (s->nparts - at) * sizeof(*s->parts));
+	s->parts[at] = part;
+	s->nparts++;
+
+	return part;
+}
+
+/* Move the upper half of a full part to one of its own. */
+static void split_part(struct space *s, size_t at)
+{
+	struct space_part *upper = add_part(s, at + 1), *part = s->parts[at];
+
+	part->n = PART_MAPS / 2;
+	upper->n = PART_MAPS - part->n;
+	memcpy(upper->maps, &part->maps[part->n], upper->n * sizeof(*upper->maps));
+}
+
+/* The part that a mapping at @iova goes into, with room for it. */
+static struct space_part *part_for(struct space *s, uint64_t iova)
+{
+	size_t at = find_part(s, iova);
+
+	if (!s->nparts)
+		add_part(s, 0);
+	else if (at == s->nparts)
+		at--;
+	if (s->parts[at]->n == PART_MAPS) {
+		split_part(s, at);
+		at += last_of(&s->parts[at]->maps[PART_MAPS / 2 - 1]) < iova;
+	}
+
+	return s->parts[at];
 }
 
 void space_insert(struct space *s, const struct dma_map *map)
 {
-	size_t at = find_from(s, map->iova);
+	struct space_part *part = part_for(s, map->iova);
+	const size_t at = find_in_part(part, map->iova);
 
-	if (s->nmaps == s->room) {
-		s->room = s->room ? 2 * s->room : 64;
-		s->maps = emu_resize(s->maps, s->room * sizeof(*s->maps));
-	}
-	memmove(&s->maps[at + 1], &s->maps[at], (s->nmaps - at) * sizeof(*s->maps));
-	s->maps[at] = *map;
+	memmove(&part->maps[at + 1], &part->maps[at], (part->n - at) * sizeof(*part->maps));
+	part->maps[at] = *map;
+	part->n++;
 	s->nmaps++;
 	emu_used.dma_maps++;
 	emu_used.dma_bytes += map->size;
@@ -120,24 +197,34 @@ static void drop_memory(struct dma_map *m)
 		munmap(m->host, m->size);
 }
 
+static void remove_map(struct space *s, size_t at, struct dma_map *m)
+{
+	struct space_part *part = s->parts[at];
+
+	part->n--;
+	memmove(m, m + 1, (size_t)(part->maps + part->n - m) * sizeof(*m));
+	s->nmaps--;
+	if (part->n)
+		return;
+
+	free(part);
+	s->nparts--;
+	memmove(&s->parts[at], &s->parts[at + 1], (s->nparts - at) * sizeof(*s->parts));
+}
+
 uint64_t space_remove(struct space *s, uint64_t iova, uint64_t last)
 {
-	size_t at = find_from(s, iova), end = at;
+	struct dma_map *m;
 	uint64_t removed = 0;
 
-	while (end < s->nmaps && s->maps[end].iova <= last) {
-		struct dma_map *m = &s->maps[end++];
-
-		announce(s, m->iova, m->iova + m->size - 1);
+	while ((m = space_next(s, iova)) && m->iova <= last) {
+		announce(s, m->iova, last_of(m));
 		drop_memory(m);
 		removed += m->size;
+		emu_used.dma_maps--;
+		remove_map(s, find_part(s, iova), m);
 	}
-	if (end == at)
-		return 0;
-	emu_used.dma_maps -= end - at;
 	emu_used.dma_bytes -= removed;
-	memmove(&s->maps[at], &s->maps[end], (s->nmaps - end) * sizeof(*s->maps));
-	s->nmaps -= end - at;
 
 	return removed;
 }
@@ -167,9 +254,7 @@ void *space_translate(const struct space *s, uint64_t iova, bool write)
 void space_memory_gone(const char *addr, size_t len)
 {
 	for (struct space *s = spaces; s; s = s->next) {
-		for (size_t i = 0; i < s->nmaps; i++) {
-			struct dma_map *m = &s->maps[i];
-
+		for (struct dma_map *m = space_next(s, 0); m; m = space_after(s, m)) {
 			if (m->vaddr && m->vaddr < addr + len && addr < m->vaddr + m->size)
 				m->gone = true;
 		}
@@ -179,8 +264,8 @@ void space_memory_gone(const char *addr, size_t len)
 void space_device_gone(struct emu_pci *pci)
 {
 	for (struct space *s = spaces; s; s = s->next) {
-		for (size_t i = 0; i < s->nmaps; i++)
-			s->maps[i].gone |= s->maps[i].pci == pci;
+		for (struct dma_map *m = space_next(s, 0); m; m = space_after(s, m))
+			m->gone |= m->pci == pci;
 	}
 }
 
