@@ -79,33 +79,39 @@ static struct iommu_extent *carve(struct iommu_ctx *ctx, struct iommu_extent *ex
 				  uint64_t len)
 {
 	uint64_t end = start + len, ext_end = ext->start + ext->len;
-	struct iommu_extent *before = NULL, *after = NULL;
+	struct iommu_extent *cut, *after = NULL;
 
-	if (start > ext->start) {
-		before = new_extent(ext->start, start - ext->start);
-		if (!before)
-			return NULL;
+	if (len == ext->len) {
+		ext->count = 1;
+		tree_update(ctx->extents, ext);
+		return ext;
 	}
-	if (end < ext_end) {
-		after = new_extent(end, ext_end - end);
-		if (!after) {
-			free(before);
-			return NULL;
+
+	cut = new_extent(start, len);
+	if (!cut)
+		return NULL;
+	cut->count = 1;
+
+	if (start == ext->start) {
+		ext->start = end;
+		ext->len -= len;
+	} else {
+		if (end < ext_end) {
+			after = new_extent(end, ext_end - end);
+			if (!after) {
+				free(cut);
+				return NULL;
+			}
 		}
+		ext->len = start - ext->start;
 	}
 
-	tree_remove(&ctx->extents, ext);
-	ext->start = start;
-	ext->len = len;
-	ext->count = 1;
-	tree_insert(&ctx->extents, ext);
-
-	if (before)
-		tree_insert(&ctx->extents, before);
+	tree_update(ctx->extents, ext);
+	tree_insert(&ctx->extents, cut);
 	if (after)
 		tree_insert(&ctx->extents, after);
 
-	return ext;
+	return cut;
 }
 
 /* Nobody gets what lies in [start, end) any more. What is mapped there stays. */
@@ -250,16 +256,23 @@ struct iommu_extent *iova_reserve_any(struct iommu_ctx *ctx, iova_t iova, uint64
 	return ext;
 }
 
+/* The free extent at an address, or NULL. */
+static struct iommu_extent *find_free(const struct iommu_ctx *ctx, uint64_t addr)
+{
+	struct iommu_extent *ext = tree_find(ctx->extents, addr);
+
+	return ext && !ext->count ? ext : NULL;
+}
+
+/* A free extent takes in one that it touches. */
 static void join(struct iommu_ctx *ctx, struct iommu_extent *ext, struct iommu_extent *neighbour)
 {
-	if (!neighbour || neighbour->count)
-		return;
-
 	tree_remove(&ctx->extents, neighbour);
 	if (neighbour->start < ext->start)
 		ext->start = neighbour->start;
 	ext->len += neighbour->len;
 	free(neighbour);
+	tree_update(ctx->extents, ext);
 }
 
 /* Whether it may be given out again: a further group may have narrowed the ranges since. */
@@ -275,27 +288,31 @@ static bool usable(const struct iommu_ctx *ctx, const struct iommu_extent *ext)
 
 void iova_release(struct iommu_ctx *ctx, struct iommu_extent *ext)
 {
-	tree_remove(&ctx->extents, ext);
+	struct iommu_extent *prev, *next;
+
 	if (ext->outside) {
+		tree_remove(&ctx->extents, ext);
 		free(ext);
 		return;
 	}
 
 	ext->vaddr = NULL;
-	ext->count = 0;
 	ext->ephemeral = 0;
 	ext->persistent = false;
+	ext->permissions = 0;
 	ext->reserved = false;
+	ext->count = !usable(ctx, ext);
 
 	/* what lies outside by now stays withdrawn */
-	if (!usable(ctx, ext)) {
-		ext->count = 1;
-		tree_insert(&ctx->extents, ext);
+	if (ext->count)
 		return;
-	}
 
-	join(ctx, ext, tree_find(ctx->extents, ext->start + ext->len));
-	join(ctx, ext, tree_find(ctx->extents, ext->start - 1));
+	next = find_free(ctx, ext->start + ext->len);
+	prev = find_free(ctx, ext->start - 1);
 
-	tree_insert(&ctx->extents, ext);
+	tree_update(ctx->extents, ext);
+	if (next)
+		join(ctx, ext, next);
+	if (prev)
+		join(ctx, prev, ext);
 }

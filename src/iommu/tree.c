@@ -6,18 +6,13 @@
 
 #include <vfn/support/align.h>
 
-/* Spread the bits of @v evenly: the finaliser of splitmix64. */
-static uint64_t hash(uint64_t v)
+/* Bits that are spread evenly, whatever @v: from the finaliser of splitmix64. */
+static uint32_t hash(uint64_t v)
 {
 	v = (v ^ v >> 30) * 0xbf58476d1ce4e5b9ULL;
 	v = (v ^ v >> 27) * 0x94d049bb133111ebULL;
 
-	return v ^ v >> 31;
-}
-
-static bool above(const struct iommu_extent *a, const struct iommu_extent *b)
-{
-	return hash(a->start) > hash(b->start);
+	return (uint32_t)(v >> 32);
 }
 
 static void update(struct iommu_extent *ext)
@@ -40,7 +35,7 @@ static struct iommu_extent *merge(struct iommu_extent *left, struct iommu_extent
 	if (!right)
 		return left;
 
-	if (above(left, right)) {
+	if (left->rank > right->rank) {
 		left->right = merge(left->right, right);
 		update(left);
 		return left;
@@ -71,10 +66,10 @@ static void split(struct iommu_extent *root, uint64_t start, struct iommu_extent
 	update(root);
 }
 
-void tree_insert(struct iommu_extent **root, struct iommu_extent *ext)
+static void insert(struct iommu_extent **root, struct iommu_extent *ext)
 {
-	if (*root && above(*root, ext)) {
-		tree_insert(ext->start < (*root)->start ? &(*root)->left : &(*root)->right, ext);
+	if (*root && (*root)->rank > ext->rank) {
+		insert(ext->start < (*root)->start ? &(*root)->left : &(*root)->right, ext);
 		update(*root);
 		return;
 	}
@@ -82,6 +77,19 @@ void tree_insert(struct iommu_extent **root, struct iommu_extent *ext)
 	split(*root, ext->start, &ext->left, &ext->right);
 	update(ext);
 	*root = ext;
+}
+
+void tree_insert(struct iommu_extent **root, struct iommu_extent *ext)
+{
+	ext->rank = hash(ext->start);
+	insert(root, ext);
+}
+
+void tree_update(struct iommu_extent *root, const struct iommu_extent *ext)
+{
+	if (root != ext)
+		tree_update(ext->start < root->start ? root->left : root->right, ext);
+	update(root);
 }
 
 void tree_remove(struct iommu_extent **root, struct iommu_extent *ext)

@@ -14,27 +14,30 @@ struct iommu_extent {
 	/* the tree's */
 	struct iommu_extent *left, *right;
 	uint64_t max_free;
+	uint32_t rank;
 
+	unsigned int count;
 	uint64_t start;
 	uint64_t len;
 
 	void *vaddr;
-	unsigned int count;
 	unsigned int ephemeral;
-	bool persistent;
 	unsigned int permissions;
+	bool persistent;
 	/* the kernel knows nothing of it; and it is in no range of the IOMMU */
 	bool reserved;
 	bool outside;
 };
 
 /*
- * A treap: a binary tree ordered by start, and a heap by a hash of start, which
- * keeps it balanced. max_free is the length of the longest free extent below.
- * To change an extent's start, length or count, remove it first.
+ * A treap: a binary tree ordered by start, and a heap by rank, a hash, which keeps
+ * it balanced. max_free is the length of the longest free extent below. Update the
+ * tree after each change of an extent's start, length or count; it must not move
+ * past another.
  */
 void tree_insert(struct iommu_extent **root, struct iommu_extent *ext);
 void tree_remove(struct iommu_extent **root, struct iommu_extent *ext);
+void tree_update(struct iommu_extent *root, const struct iommu_extent *ext);
 
 /* The extent that contains @addr, or NULL. */
 struct iommu_extent *tree_find(struct iommu_extent *root, uint64_t addr);

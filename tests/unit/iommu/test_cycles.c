@@ -155,6 +155,7 @@ static unsigned int copy_extents(struct iommu_extent *copy)
 		copy[n] = *ext;
 		copy[n].left = copy[n].right = NULL;
 		copy[n].max_free = 0;
+		copy[n].rank = 0;
 		addr = ext->start + ext->len;
 	}
 
