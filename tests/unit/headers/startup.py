@@ -1,0 +1,60 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""See that loading the shared library takes nothing: no code of ours runs, and there is little to relocate.
+
+usage: startup.py LIBRARY CPU_FAMILY
+"""
+
+import re
+import subprocess
+import sys
+
+# An exported variable has the size of a page, which only x86-64 has the same of everywhere.
+CONSTRUCTORS = {"x86_64": 0, "aarch64": 1}
+
+# All that the loader should have to do: addresses within the library, functions and variables by name, thread-local storage.
+RELOCATIONS = re.compile(r"R_(X86_64|AARCH64)_(RELATIVE|RELATIV|GLOB_DAT|JUMP_SLOT?|DTPMOD64|DTPOFF64|TPOFF64|TLSDESC|TLS_DTPMOD)")
+
+NEEDED = re.compile(r"(libc|ld-linux.*)\.so\.\d+")
+
+
+def readelf(library, *options):
+    """What readelf(1) prints."""
+    return subprocess.run(["readelf", "-W", *options, library], text=True, capture_output=True, check=True).stdout
+
+
+def relocations(library):
+    """Types with the symbols they are for, those of our version marked so."""
+    return re.findall(r"^[0-9a-f]{16}  [0-9a-f]{16} (\w+) +(?:[0-9a-f]{16} (\S+) [+-])?", readelf(library, "-r"), re.M)
+
+
+def main():
+    """Report one test per promise."""
+    if len(sys.argv) != 3:
+        sys.exit(__doc__.strip())
+    library, cpu = sys.argv[1:]
+    dynamic, found = readelf(library, "-d"), relocations(library)
+    entries = int(re.search(r"\(INIT_ARRAYSZ\) +(\d+)", dynamic)[1]) // 8
+    functions = set(re.findall(r"FUNC +GLOBAL +\w+ +\d+ (\w+@@\w+)", readelf(library, "--dyn-syms")))
+
+    tests = [
+        ("relocations and functions are found",
+         [] if len(found) > 20 and len(functions) > 100 else [len(found), len(functions)]),
+        # the compiler's own start-up code has one
+        ("nothing runs when it is loaded", range(1 + CONSTRUCTORS[cpu], entries)),
+        ("its code is not written to", re.findall(r".*TEXTREL.*", dynamic)),
+        ("relocations are of the cheap kinds", {kind for kind, _ in found if not RELOCATIONS.fullmatch(kind)}),
+        ("it calls its own functions directly", sorted({symbol for _, symbol in found} & functions)),
+        ("libc is all it needs",
+         [name for name in re.findall(r"\(NEEDED\).*\[(.*)\]", dynamic) if not NEEDED.fullmatch(name)]),
+    ]
+    print(f"1..{len(tests)}")
+    for number, (name, wrong) in enumerate(tests, 1):
+        print(f"{'not ok' if wrong else 'ok'} {number} - {name}")
+        for thing in wrong:
+            print(f"# {thing}")
+    return 1 if any(wrong for _, wrong in tests) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
