@@ -4,7 +4,9 @@
 
 #include <vfn/support/align.h>
 
+#include "iommu/table.h"
 #include "nvme/nvme.h"
+#include "nvme/piece.h"
 #include "support/error.h"
 
 /*
@@ -115,6 +117,24 @@ static int build_for_rq(struct nvme_ctrl *ctrl, struct nvme_rq *rq, union nvme_c
 	return nvme_rq_lists(ctrl, rq, &lists) ? -1 : build(&lists, cmd, data);
 }
 
+/* The common case; false leaves the command as it is, and the rest of this file sees to it. */
+static inline bool map_piece(struct nvme_ctrl *ctrl, struct nvme_rq *rq, union nvme_cmd *cmd,
+			     iova_t iova, size_t len)
+{
+	uint64_t prp2;
+
+	if (unlikely((iova & 3) || iova + len <= iova || nvme_in_cmb(ctrl, iova) ||
+		     !nvme_second_prp(rq, iova, len, __mps_to_pagesize(ctrl->config.mps) - 1,
+				      &prp2)))
+		return false;
+
+	cmd->flags &= (uint8_t) ~(NVME_CMD_FLAGS_PSDT_MASK << NVME_CMD_FLAGS_PSDT_SHIFT);
+	cmd->dptr.prp1 = cpu_to_le64(iova);
+	cmd->dptr.prp2 = cpu_to_le64(prp2);
+
+	return true;
+}
+
 static int caller_lists(struct nvme_ctrl *ctrl, leint64_t *list, int npages, union nvme_cmd *cmd,
 			struct nvme_lists *lists)
 {
@@ -147,7 +167,10 @@ int nvme_rq_map_prp(struct nvme_ctrl *ctrl, struct nvme_rq *rq, union nvme_cmd *
 {
 	struct iova_vec piece = { .iova = iova, .len = len };
 
-	return nvme_rq_mapv_iova_prp(ctrl, rq, cmd, &piece, 1);
+	if (likely(map_piece(ctrl, rq, cmd, iova, len)))
+		return 0;
+
+	return build_for_rq(ctrl, rq, cmd, &(struct nvme_data){ .iova = &piece, .n = 1 });
 }
 
 int nvme_rq_mapv_iova_prp(struct nvme_ctrl *ctrl, struct nvme_rq *rq, union nvme_cmd *cmd,
@@ -159,6 +182,17 @@ int nvme_rq_mapv_iova_prp(struct nvme_ctrl *ctrl, struct nvme_rq *rq, union nvme
 int nvme_rq_mapv_prp(struct nvme_ctrl *ctrl, struct nvme_rq *rq, union nvme_cmd *cmd,
 		     struct iovec *iov, int niov)
 {
+	const struct iommu_ctx *ctx = __iommu_ctx(ctrl);
+
+	if (niov == 1 && iov && ctx) {
+		uint64_t addr = (uintptr_t)iov->iov_base;
+		uint64_t entry = iommu_table_entry(ctx, addr);
+
+		if (likely((addr & TABLE_PAGE_MASK) + iov->iov_len <= iommu_entry_run(entry) &&
+			   map_piece(ctrl, rq, cmd, iommu_entry_iova(entry, addr), iov->iov_len)))
+			return 0;
+	}
+
 	return build_for_rq(ctrl, rq, cmd, &(struct nvme_data){ .iov = iov, .n = niov });
 }
 

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /* Requests: making them, waiting for one, and those whose wait timed out. */
 #include <errno.h>
-#include <stdlib.h>
 #include <sys/mman.h>
 
+#include <vfn/support/align.h>
 #include <vfn/support/log.h>
+#include <vfn/support/mem.h>
 
 #include "iommu/context.h"
 #include "nvme/nvme.h"
@@ -35,15 +36,25 @@ static size_t portion_len(const struct nvme_sq *sq, int from)
 	return (size_t)(end - (char *)sq->rqs[from].page.vaddr);
 }
 
+/* A request is a cache line and does not share it. */
+__static_assert(sizeof(struct nvme_rq) == 64);
+
+/* What few need of each lies behind them all. */
+static size_t requests_len(const struct nvme_sq *sq)
+{
+	size_t each = sizeof(struct nvme_rq) + sizeof(struct vfn_nvme_rq_extra);
+
+	return ALIGN_UP(((size_t)sq->qsize - 1) * each, __VFN_PAGESIZE);
+}
+
 int nvme_make_requests(struct nvme_ctrl *ctrl, struct nvme_sq *sq)
 {
 	size_t pagesize = __mps_to_pagesize(ctrl->config.mps), n = (size_t)sq->qsize - 1;
-	struct vfn_nvme_rq_extra *extra = vfn_zalloc(n * sizeof(*extra));
-	void *pages = NULL;
+	struct vfn_nvme_rq_extra *extra;
+	void *pages = NULL, *rqs = NULL;
 	ssize_t len = -1;
 
-	sq->rqs = vfn_zalloc(n * sizeof(*sq->rqs));
-	if (sq->rqs && extra)
+	if (pgmap(&rqs, requests_len(sq)) > 0)
 		len = pgmap(&pages, n * pagesize);
 
 	/* as in iommu_get_dmabuf(): the device's pages stay where they are */
@@ -52,12 +63,14 @@ int nvme_make_requests(struct nvme_ctrl *ctrl, struct nvme_sq *sq)
 
 		if (pages)
 			pgunmap(pages, (size_t)len);
-		free(sq->rqs);
-		free(extra);
+		if (rqs)
+			pgunmap(rqs, requests_len(sq));
 		return vfn_fail(err, "%s: no memory for the %zu requests of queue %d",
 				nvme_name(ctrl), n, sq->id);
 	}
 
+	sq->rqs = rqs;
+	extra = (struct vfn_nvme_rq_extra *)&sq->rqs[n];
 	sq->pages = (struct iommu_dmabuf){
 		.ctx = __iommu_ctx(ctrl),
 		.vaddr = pages,
@@ -98,8 +111,7 @@ void nvme_free_requests(struct nvme_sq *sq)
 	else
 		log_error("%s: %zd bytes stay allocated", vfn_last_error(), sq->pages.len);
 
-	free(sq->rqs[0].extra);
-	free(sq->rqs);
+	pgunmap(sq->rqs, requests_len(sq));
 }
 
 int vfn_nvme_rq_ready(struct nvme_rq *rq)

@@ -45,6 +45,7 @@ enum vfn_nvme_rq_state {
  *	nvme_rq_acquire() on. Longer lists go on in pages that the library adds.
  * @rq_next: next free one
  * @extra: what few requests need; private
+ * @rsvd: makes it a cache line; private
  */
 struct nvme_rq {
 	void *opaque;
@@ -57,6 +58,7 @@ struct nvme_rq {
 	} page;
 	struct nvme_rq *rq_next;
 	struct vfn_nvme_rq_extra *extra;
+	uint64_t rsvd;
 };
 
 /*
@@ -150,6 +152,8 @@ VFN_INLINE struct nvme_rq *nvme_rq_acquire(struct nvme_sq *sq)
 
 	sq->rq_top = rq->rq_next;
 	rq->state = VFN_NVME_RQ_TAKEN;
+	/* vfn_nvme_io_poll() leaves it */
+	nvme_rq_reset(rq);
 
 	return rq;
 }
