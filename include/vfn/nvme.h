@@ -15,6 +15,7 @@
 #include <vfn/nvme/pmr.h>
 #include <vfn/nvme/util.h>
 #include <vfn/nvme/rq.h>
+#include <vfn/nvme/io.h>
 #include <vfn/nvme/pi.h>
 
 #endif /* VFN_NVME_H */
