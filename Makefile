@@ -4,7 +4,7 @@
 BUILD  ?= build
 PREFIX ?= /usr/local
 
-.PHONY: all check check-vm demo coverage lint docs prepush install clean help \
+.PHONY: all check check-vm demo bench bench-build coverage lint docs prepush install clean help \
 	lint-format lint-gcc lint-clang lint-scan-build lint-cppcheck lint-sparse lint-valgrind
 
 # The plain build of everything; what it is made of can be changed with "meson configure build".
@@ -30,6 +30,15 @@ demo:
 	@ci/install-deps build vm
 	@$(MAKE) --no-print-directory all
 	@tests/vm/demo --build $(BUILD)
+
+# In a build as users have it. Standard output has the table, or with ARGS=--json the figures, and nothing else.
+bench: bench-build
+	@bench/bench.py $(BUILD)/bench $(ARGS)
+
+bench-build:
+	@ci/install-deps build bench >&2
+	@ci/build $(BUILD)/bench --buildtype=release -Dtests=enabled -Dtools=disabled -Dexamples=disabled \
+		-Dvm_tests=disabled -Ddocs=disabled -- bench-programs >&2
 
 coverage:
 	@ci/install-deps build lint
@@ -99,6 +108,7 @@ help:
 	@echo '                a kernel of our own, which has iommufd, is built once, in 4 to 10 minutes'
 	@echo '                PROFILE=own-newest is not among the default guests: the newest kernel, built the same way'
 	@echo 'make demo       boot a guest: identify, 16 MiB of verified I/O, a short performance run'
+	@echo 'make bench      what an I/O costs: instructions, lines of memory, ns; ARGS=--all every row, ARGS=--json figures'
 	@echo 'make coverage   line coverage of src/ by the unit tests'
 	@echo 'make lint       clang-format, gcc and clang with -Werror, scan-build, cppcheck, sparse, valgrind'
 	@echo 'make docs       the manual, in $(BUILD)/docs/docs/html, and the manual pages; no warning is let through'

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* What an I/O costs the CPU, with a controller that costs next to nothing. bench.py makes a table of it. */
+#include <stdio.h>
+#include <string.h>
+
+#include "measure.h"
+
+#ifdef __clang__
+#define COMPILER "clang"
+#else
+#define COMPILER "gcc"
+#endif
+
+int main(int argc, char **argv)
+{
+	const char *what = argc > 1 ? argv[1] : "";
+	bool all = argc > 2 && !strcmp(argv[2], "all");
+	struct nvme_ctrl ctrl;
+	struct ring *r, *other;
+	int status = 0;
+
+	if (!strcmp(what, "compiler")) {
+		puts("{\"compiler\": \"" COMPILER " " __VERSION__ "\"}");
+		return 0;
+	}
+
+	rig_start(&ctrl);
+	if (!strcmp(what, "memory")) {
+		measure_memory(&ctrl);
+		rig_stop(&ctrl);
+		return 0;
+	}
+
+	r = ring_open(&ctrl, 1);
+	other = ring_open(&ctrl, 2);
+	if (!strcmp(what, "contents"))
+		measure_contents(r);
+	else if (!strcmp(what, "counts"))
+		measure_counts(r, all);
+	else if (!strcmp(what, "lines"))
+		measure_lines(r, all);
+	else if (!strcmp(what, "times"))
+		measure_times(r, all);
+	else if (!strcmp(what, "threads"))
+		measure_threads(r, other);
+	else
+		status = 2;
+	ring_close(other);
+	ring_close(r);
+	rig_stop(&ctrl);
+
+	if (status)
+		fprintf(stderr, "usage: bench "
+				"compiler|contents|counts|lines|times|threads|memory [all]\n");
+
+	return status;
+}

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Rows for those who look from outside: callgrind, which counts instructions, and lackey, which prints accesses. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "measure.h"
+
+#define COUNTED_IOS 1024
+#define TRACED_ROUNDS 8
+
+/* Functions that callgrind knows by name: counts start at 0 at the first, and are written at the second. */
+void row_begin(void);
+void row_end(void);
+
+__attribute__((noinline)) void row_begin(void)
+{
+	__asm__ __volatile__("");
+}
+
+__attribute__((noinline)) void row_end(void)
+{
+	__asm__ __volatile__("");
+}
+
+static void start(struct ring *r, const struct row *row)
+{
+	ring_set(r, row->len, row->shadow);
+	if (row->c->prepare && row->c->prepare(r)) {
+		fprintf(stderr, "bench: %s cannot be prepared\n", row->c->name);
+		exit(1);
+	}
+	row_verify(r, row);
+}
+
+static void finish(struct ring *r, const struct row *row)
+{
+	if (row->c->finish)
+		row->c->finish(r);
+}
+
+static void verify(struct ring *r, const struct row *row)
+{
+	start(r, row);
+	finish(r, row);
+}
+
+static void count(struct ring *r, const struct row *row)
+{
+	unsigned int rounds = COUNTED_IOS / row->depth;
+
+	start(r, row);
+	row_begin();
+	for (unsigned int i = 0; i < rounds; i++) {
+		row->c->submit(r, row->depth, row->each);
+		controller_serve(r);
+		row->c->complete(r, row->depth);
+		row->c->idle_submit(r, row->depth, row->each);
+		row->c->idle_complete(r, row->depth);
+	}
+	row_end();
+	finish(r, row);
+
+	printf("{");
+	row_print(row);
+	printf(", \"ios\": %u}\n", rounds * row->depth);
+}
+
+static inline void mark(uint32_t *where)
+{
+	barrier();
+	*(volatile uint32_t *)where = 1;
+	barrier();
+}
+
+/* Between two marks of the window are accesses that count; those of the first round are the loops' own. */
+static void trace(struct ring *r, const struct row *row)
+{
+	struct doorbells *d = &r->doorbells;
+
+	start(r, row);
+	mark(&d->mark_window);
+	row->c->idle_submit(r, row->depth, row->each);
+	row->c->idle_complete(r, row->depth);
+	mark(&d->mark_window);
+	mark(&d->mark_round);
+	for (unsigned int i = 0; i < TRACED_ROUNDS; i++) {
+		mark(&d->mark_window);
+		row->c->submit(r, row->depth, row->each);
+		mark(&d->mark_window);
+		controller_serve(r);
+		mark(&d->mark_window);
+		row->c->complete(r, row->depth);
+		mark(&d->mark_window);
+		mark(&d->mark_round);
+	}
+	mark(&d->mark_row);
+	finish(r, row);
+
+	printf("{");
+	row_print(row);
+	printf("}\n");
+}
+
+void measure_contents(struct ring *r)
+{
+	for_each_row(true, verify, r);
+}
+
+void measure_counts(struct ring *r, bool all)
+{
+	for_each_row(all, count, r);
+}
+
+void measure_lines(struct ring *r, bool all)
+{
+	struct doorbells *d = &r->doorbells;
+
+	printf("{\"window\": %zu, \"round\": %zu, \"row\": %zu, \"ignore\": [%zu, %zu]}\n",
+	       (size_t)&d->mark_window, (size_t)&d->mark_round, (size_t)&d->mark_row, (size_t)d,
+	       sizeof(*d));
+	fflush(stdout);
+	for_each_row(all, trace, r);
+}

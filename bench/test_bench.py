@@ -1,0 +1,169 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Tests of bench.py with made-up output of the tools."""
+
+import contextlib
+import io
+import json
+import pathlib
+import sys
+import tempfile
+import unittest
+from unittest import mock
+
+sys.dont_write_bytecode = True
+
+# pylint: disable=wrong-import-position
+import bench
+
+CALLGRIND = """\
+# callgrind format
+positions: line
+events: Ir
+part: 1
+summary: 100
+
+fl=(1) a.c
+fn=(1) row
+cfn=(2) measured_submit_io
+calls=2 0
+0 999
+
+fn=(2)
+10 200
++3 20
+cfi=(2) b.c
+cfn=(3) vfn_nvme_io_submit
+calls=4 0
+* 700
+fi=(2)
+11 80
+fn=(3)
+5 700
+
+fn=(4) measured_submit_nothing
+1 100
+part: 2
+summary: 10
+
+fn=(2)
+10 50
+fn=(5) measured_complete_io
+7 64
+totals: 1114
+"""
+
+
+def row(case="io", depth=32, submit=70.0, complete=30.0, size=512):
+    """A row as it was counted."""
+    return {"case": case, "what": case, "each": False, "shadow": False, "depth": depth, "bytes": size,
+            "instructions": {"submit": submit, "complete": complete}}
+
+
+class Counts(unittest.TestCase):
+    """Callgrind's file."""
+
+    def test_function_has_the_cost_of_its_callees_by_part(self):
+        """And of the lines that were inlined, and no cost of another part."""
+        first, second = bench.callgrind_parts(CALLGRIND.splitlines())
+        self.assertEqual(first["measured_submit_io"], 200 + 20 + 700 + 80)
+        self.assertEqual(first["measured_submit_nothing"], 100)
+        self.assertEqual(second, {"measured_submit_io": 50, "measured_complete_io": 64})
+
+    def test_loops_are_subtracted(self):
+        """The sum over measured functions has those of the loops in it, too."""
+        costs = {"measured_submit_io": 1000, "measured_submit_nothing": 100, "measured_complete_io": 64, "main": 7,
+                 "measured_complete_nothing_at_once": 4}
+        self.assertEqual(bench.instructions(costs, 10), {"submit": 90.0, "complete": 6.0})
+
+
+class Lines(unittest.TestCase):
+    """Lackey's trace."""
+
+    MARKS = {"window": 0x10, "round": 0x14, "row": 0x18, "ignore": [0, 128]}
+
+    def lines(self, trace):
+        """The rows of a trace."""
+        return bench.traced_lines(self.MARKS, trace)
+
+    def test_distinct_lines_of_rounds_are_averaged_less_those_of_the_loops(self):
+        """A line counts once a round; an access may be in two."""
+        trace = ["==1== Lackey", "I  1000,4", " S 10,4", " L 1000,8", " S 10,4", " S 14,4",
+                 " S 10,4", " L 1008,8", " S 2000,8", " M 2008,8", " S 303c,8", " S 10,4", " L 9000,8", " S 14,4",
+                 " S 10,4", " S 2000,8", " S 10,4", " S 14,4", " S 18,4"]
+        self.assertEqual(self.lines(trace), [(3 + 1) / 2])
+
+    def test_device_and_clearing_do_not_count(self):
+        """Doorbells are no lines of the driver, and memset is no mark."""
+        trace = [" S 10,16", " S 10,4", " S 10,4", " S 14,4", " S 10,4", " S 40,4", " S 10,4", " S 14,4", " S 18,4"]
+        self.assertEqual(self.lines(trace), [0])
+
+
+class Check(unittest.TestCase):
+    """The comparison with the figures."""
+
+    def check(self, now, then, update=False):
+        """What the check says, and its status."""
+        with tempfile.TemporaryDirectory() as folder:
+            file = pathlib.Path(folder) / "figures.json"
+            file.write_text(json.dumps({"compiler": "cc 1", "instructions": bench.figures(then)}), encoding="utf-8")
+            out = io.StringIO()
+            with mock.patch.object(bench, "FIGURES", file), mock.patch.object(bench, "count", return_value=now), \
+                    mock.patch.object(bench, "compiler", return_value="cc 2"), contextlib.redirect_stdout(out):
+                status = bench.check(pathlib.Path(folder), update)
+            return status, out.getvalue(), json.loads(file.read_text(encoding="utf-8"))
+
+    def test_two_percent_more_pass(self):
+        """Without a word."""
+        status, text, _ = self.check([row(submit=72.0), row("iova")], [row(), row("iova")])
+        self.assertEqual((status, text), (0, "bench: 2 passed, 0 failed\n"))
+
+    def test_fewer_pass_with_a_hint(self):
+        """New figures keep them few."""
+        status, text, _ = self.check([row(submit=10)], [row()])
+        self.assertEqual(status, 0)
+        self.assertRegex(text, r"^1 rows take fewer .*--update\nbench: 1 passed, 0 failed\n$")
+
+    def test_more_than_two_percent_fail(self):
+        """With the row, and that the compiler is another one."""
+        status, text, _ = self.check([row(submit=72.1), row("iova")], [row(), row("iova")])
+        self.assertEqual(status, 1)
+        self.assertIn("io, batch, QD 32, 512 B: 102.1 instructions, 2.1 % more than 100.0", text)
+        self.assertIn("cc 1; this is cc 2", text)
+        self.assertTrue(text.endswith("bench: 1 passed, 1 failed\n"))
+
+    def test_rows_that_come_or_go_fail(self):
+        """Or they would not be checked."""
+        status, text, _ = self.check([row("iova")], [row("vaddr")])
+        self.assertEqual(status, 1)
+        self.assertIn("iova, batch, QD 32, 512 B: not in figures.json", text)
+        self.assertIn("vaddr, batch, QD 32, 512 B: in figures.json, but not measured", text)
+
+    def test_update_writes_what_was_counted(self):
+        """For the next check."""
+        status, _, file = self.check([row(submit=90.0)], [row()], update=True)
+        self.assertEqual(status, 0)
+        self.assertEqual(file, {"compiler": "cc 2", "instructions": {"io, batch, QD 32, 512 B": 120.0}})
+
+
+class Table(unittest.TestCase):
+    """The text."""
+
+    def test_ratio_is_to_the_bound_of_the_same_size_and_depth(self):
+        """And the table has it."""
+        rows = [row("bound"), row(), row("bound", size=4096), row(size=4096)]
+        for number, one in enumerate(rows, 1):
+            one |= {"driver": [4.0 * number, 1, 9], "submit": [1, 1, 1], "complete": [1, 1, 1],
+                    "controller": [2, 2, 2], "lines": 2.5}
+        bench.add_ratios(rows)
+        self.assertEqual([one["ns_of_bound"] for one in rows], [1.0, 2.0, 1.0, 1.33])
+        data = {"compiler": "cc", "rows": rows, "threads": [], "memory": [{"entries": 8, "bytes": 512, "pinned": 2048}],
+                "translation": [{"name": "lookup", "mappings": 1, "threads": 2, "ns": 1.5, "target": 5}]}
+        text = "\n".join(bench.tables(data))
+        self.assertRegex(text, r"io +4 KiB +32 batch +70.0 +30.0 +100.0 +2.5 +16.00 \(1.00 to 9.00\) .* 1.33\n")
+        self.assertRegex(text, r"8 entries, transfers of +512 B: +2 KiB\n")
+        self.assertRegex(text, r"lookup +1 mappings +2 threads +1.50 +\(target 5\)")
+
+
+if __name__ == "__main__":
+    unittest.main()
