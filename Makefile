@@ -4,7 +4,7 @@
 BUILD  ?= build
 PREFIX ?= /usr/local
 
-.PHONY: all check check-vm demo bench bench-build coverage lint docs prepush install clean help \
+.PHONY: all check check-vm demo bench bench-check bench-build coverage lint docs prepush install clean help \
 	lint-format lint-gcc lint-clang lint-scan-build lint-cppcheck lint-sparse lint-valgrind
 
 # The plain build of everything; what it is made of can be changed with "meson configure build".
@@ -34,6 +34,10 @@ demo:
 # In a build as users have it. Standard output has the table, or with ARGS=--json the figures, and nothing else.
 bench: bench-build
 	@bench/bench.py $(BUILD)/bench $(ARGS)
+
+# Instructions only, which are the same everywhere: against bench/figures.json.
+bench-check: bench-build
+	@bench/bench.py $(BUILD)/bench --check $(ARGS)
 
 bench-build:
 	@ci/install-deps build bench >&2
@@ -92,7 +96,7 @@ docs:
 	@ci/build $(BUILD)/docs -Ddocs=enabled -Dtools=disabled -Dexamples=disabled -Dtests=disabled -Dvm_tests=disabled
 	@ci/run-tests docs $(BUILD)/docs --suite docs
 
-prepush: check check-vm coverage lint docs
+prepush: check check-vm bench-check coverage lint docs
 
 install: all
 	@meson install -C $(BUILD) --no-rebuild
@@ -109,6 +113,7 @@ help:
 	@echo '                PROFILE=own-newest is not among the default guests: the newest kernel, built the same way'
 	@echo 'make demo       boot a guest: identify, 16 MiB of verified I/O, a short performance run'
 	@echo 'make bench      what an I/O costs: instructions, lines of memory, ns; ARGS=--all every row, ARGS=--json figures'
+	@echo 'make bench-check  no instruction count is 2 % above bench/figures.json; ARGS=--update for new figures'
 	@echo 'make coverage   line coverage of src/ by the unit tests'
 	@echo 'make lint       clang-format, gcc and clang with -Werror, scan-build, cppcheck, sparse, valgrind'
 	@echo 'make docs       the manual, in $(BUILD)/docs/docs/html, and the manual pages; no warning is let through'
