@@ -148,7 +148,14 @@ void iommu_table_free(struct iommu_ctx *ctx)
 
 bool iommu_translate_vaddr(struct iommu_ctx *ctx, void *vaddr, iova_t *iova)
 {
-	return vfn_iommu_translate(ctx, vaddr, 1, iova) > 0;
+	uint64_t addr = (uintptr_t)vaddr, entry = ctx ? iommu_table_entry(ctx, addr) : 0;
+
+	if (!entry)
+		return false;
+
+	*iova = iommu_entry_iova(entry, addr);
+
+	return true;
 }
 
 size_t vfn_iommu_translate(struct iommu_ctx *ctx, const void *vaddr, size_t len, iova_t *iova)
