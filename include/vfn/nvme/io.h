@@ -15,17 +15,10 @@ VFN_BEGIN_DECLS
 /*
  * What acquire, map, exec, get and release of <vfn/nvme/rq.h> do, in two calls that
  * build the command where the controller reads it, look at the memory's mapping
- * once, and ring each doorbell once for many commands:
- *
- *	struct vfn_nvme_io read;
- *	struct vfn_nvme_done done[32];
- *	int n;
- *
- *	vfn_nvme_io_prep(&read, &ctrl, 0x02, nsid, 9);
- *	...
- *	while (!vfn_nvme_io_submit(sq, &read, slba, 8, buf, my_context))
- *		...
- *	n = vfn_nvme_io_poll(sq, done, 32);
+ * once, and ring each doorbell once for many commands. A kind of command is prepared
+ * by vfn_nvme_io_prep(); then vfn_nvme_io_submit() puts as many into the queue as there
+ * is room for, and vfn_nvme_io_poll() tells the controller of all of them and takes
+ * what has completed.
  *
  * They may be mixed with the other calls for the same queue. Thread rule as for
  * queues: one thread per queue at a time, and one per struct vfn_nvme_io.
