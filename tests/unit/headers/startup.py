@@ -9,8 +9,9 @@ import re
 import subprocess
 import sys
 
-# An exported variable has the size of a page, which only x86-64 has the same of everywhere.
-CONSTRUCTORS = {"x86_64": 0, "aarch64": 1}
+# Besides the one of the compiler's start-up code. On arm64 a variable that programs read gets the size of a page, which differs
+# from machine to machine there, and the compiler's atomic operations look at what the processor has.
+CONSTRUCTORS = {"x86_64": 0, "aarch64": 2}
 
 # All that the loader should have to do: addresses within the library, functions and variables by name, thread-local storage.
 RELOCATIONS = {
@@ -44,7 +45,6 @@ def main():
     tests = [
         ("relocations and functions are found",
          [] if len(found) > 20 and len(functions) > 100 else [len(found), len(functions)]),
-        # the compiler's own start-up code has one
         ("nothing runs when it is loaded", range(1 + CONSTRUCTORS[cpu], entries)),
         ("its code is not written to", re.findall(r".*TEXTREL.*", dynamic)),
         ("relocations are of the cheap kinds", {kind for kind, _ in found if not re.fullmatch(cheap, kind)}),
