@@ -15,11 +15,10 @@
 
 /* Low bits of a translation: what is known of a page besides its address. */
 enum iommu_page_bits {
-	IOMMU_PAGE_PRESENT = 1 << 0,
-	IOMMU_PAGE_NOWRITE = 1 << 1,
-	IOMMU_PAGE_NOREAD = 1 << 2,
+	IOMMU_PAGE_NOWRITE = 1 << 0,
+	IOMMU_PAGE_NOREAD = 1 << 1,
 	/* only ephemeral maps hold it: it may go at any moment */
-	IOMMU_PAGE_EPHEMERAL = 1 << 3,
+	IOMMU_PAGE_EPHEMERAL = 1 << 2,
 };
 
 #define IOMMU_PAGE_PERMISSIONS (IOMMU_PAGE_NOWRITE | IOMMU_PAGE_NOREAD)

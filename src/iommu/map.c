@@ -84,7 +84,7 @@ static bool satisfies(const struct request *req, size_t run, iova_t iova, unsign
 
 static void publish(struct iommu_ctx *ctx, const struct iommu_extent *ext)
 {
-	unsigned int bits = IOMMU_PAGE_PRESENT | ext->permissions;
+	unsigned int bits = ext->permissions;
 	bool plain = !ext->permissions && !ext->reserved &&
 		     !iommu_find_bar(ext->vaddr, ext->len, &(struct iommu_bar){});
 

@@ -10,10 +10,10 @@
 
 /*
  * Addresses have 48 bits: 12 for each of three levels, and 12 within a page. An
- * entry of the last level is the I/O virtual address of a page; its lower bits
- * are of enum iommu_page_bits and, from bit 4 on, a run: how many pages from this
- * one on lie in the same mapping, as far as the field goes, so that a transfer
- * takes one look. It is stored after the IOMMU has the whole mapping, so a run
+ * entry of the last level is the I/O virtual address of a page, which is never 0;
+ * its lower bits are of enum iommu_page_bits and, from bit 3 on, a run: how many
+ * pages from this one on lie in the same mapping, as far as the field goes, so
+ * that a transfer takes one look. It is stored after the IOMMU has the whole mapping, so a run
  * holds as long as the mapping does, whatever other threads map. A run of 0 asks
  * for more than that look: nothing is there, not all devices and commands may use
  * it, or it is no memory of the process.
@@ -29,8 +29,8 @@
 #define TABLE_PAGE_MASK (TABLE_PAGE_BYTES - 1)
 #define TABLE_LEAF_BYTES (1UL << TABLE_LEAF_SHIFT)
 
-#define TABLE_RUN_SHIFT 4
-#define TABLE_RUN_MAX 255UL
+#define TABLE_RUN_SHIFT 3
+#define TABLE_RUN_MAX 511UL
 #define TABLE_RUN_MASK (TABLE_RUN_MAX << TABLE_RUN_SHIFT)
 
 struct iommu_table {

@@ -249,7 +249,8 @@ int vfn_nvme_io_poll(struct nvme_sq *sq, struct vfn_nvme_done *done, int max)
 
 	do
 		to = take(sq, cq, to, end);
-	while (to < end && take_slowly(cq, to) && ++to < end);
+	while (to < end && unlikely(__vfn_nvme_cqe_is_new(nvme_cq_head(cq), cq->phase)) &&
+	       take_slowly(cq, to) && ++to < end);
 
 	nvme_cq_update_head(cq);
 

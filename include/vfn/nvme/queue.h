@@ -164,7 +164,7 @@ VFN_INLINE int nvme_try_dbbuf(uint16_t v, struct nvme_dbbuf *dbbuf)
 
 VFN_INLINE void __vfn_nvme_ring(void *doorbell, struct nvme_dbbuf *dbbuf, uint16_t v)
 {
-	if (dbbuf->doorbell && nvme_try_dbbuf(v, dbbuf) == 0) {
+	if (unlikely(dbbuf->doorbell) && nvme_try_dbbuf(v, dbbuf) == 0) {
 		trace_guard(NVME_SKIP_MMIO) {
 			trace_emit("doorbell %p, value %u", doorbell, v);
 		}
