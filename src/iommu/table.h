@@ -13,10 +13,10 @@
  * entry of the last level is the I/O virtual address of a page, which is never 0;
  * its lower bits are of enum iommu_page_bits and, from bit 3 on, a run: how many
  * pages from this one on lie in the same mapping, as far as the field goes, so
- * that a transfer takes one look. It is stored after the IOMMU has the whole mapping, so a run
- * holds as long as the mapping does, whatever other threads map. A run of 0 asks
- * for more than that look: nothing is there, not all devices and commands may use
- * it, or it is no memory of the process.
+ * that a transfer takes one look. It is stored after the IOMMU has the whole
+ * mapping, so a run holds as long as the mapping does, whatever other threads map.
+ * A run of 0 asks for more than that look: nothing is there, not all devices and
+ * commands may use it, or it is no memory of the process.
  */
 #define TABLE_PAGE_SHIFT 12
 #define TABLE_LEVEL_SHIFT 12
