@@ -33,15 +33,15 @@ demo:
 
 # In a build as users have it. Standard output has the table, or with ARGS=--json the figures, and nothing else.
 bench: bench-build
-	@bench/bench.py $(BUILD)/bench $(ARGS)
+	@bench/bench.py $(BUILD)/release $(ARGS)
 
 # Instructions only, which are the same everywhere: against bench/figures.json.
 bench-check: bench-build
-	@bench/bench.py $(BUILD)/bench --check $(ARGS)
+	@bench/bench.py $(BUILD)/release --check $(ARGS)
 
 bench-build:
 	@ci/install-deps build bench >&2
-	@ci/build $(BUILD)/bench --buildtype=release -Dtests=enabled -Dtools=disabled -Dexamples=disabled \
+	@ci/build $(BUILD)/release --buildtype=release -Dtests=enabled -Dtools=disabled -Dexamples=disabled \
 		-Dvm_tests=disabled -Ddocs=disabled -- bench-programs >&2
 
 coverage:

@@ -39,19 +39,19 @@ both_are_open() {
 # exchange NAME: write with both at once, halves of the namespace, and see what the kernel reads
 exchange() {
 	seed=$((seed + 1))
-	VFTOKEN=$token io -d "$vf1" -l 8M --pattern $seed >/tmp/vf1 2>&1 &
+	VFTOKEN=$token io -d "$vf1" -l 24M --pattern $seed >/tmp/vf1 2>&1 &
 	first=$!
-	VFTOKEN=$token io -d "$vf2" -s 16384 -l 8M --pattern $((seed + 100)) >/tmp/vf2 2>&1 &
+	VFTOKEN=$token io -d "$vf2" -s 65536 -l 24M --pattern $((seed + 100)) >/tmp/vf2 2>&1 &
 	second=$!
 	check "$1: two processes have the functions" both_are_open
 	check "$1: the first function writes and reads" wait $first
 	check "$1: the second function does, too" wait $second
 	cat /tmp/vf1 /tmp/vf2 >/tmp/output
-	says "$1: and both say so" '^verified 8 MiB$'
+	says "$1: and both say so" '^verified 24 MiB$'
 	check "$1: the kernel reads what the first wrote" \
-		io --verify-file "$(block_of "$BDF_B" 1)" -l 8M --pattern $seed
+		io --verify-file "$(block_of "$BDF_B" 1)" -l 24M --pattern $seed
 	check "$1: the kernel reads what the second wrote" \
-		io --verify-file "$(block_of "$BDF_B" 1)" -s 16384 -l 8M --pattern $((seed + 100))
+		io --verify-file "$(block_of "$BDF_B" 1)" -s 65536 -l 24M --pattern $((seed + 100))
 }
 
 # admitted NAME: only who has the token may open a function. The library asks for no more than the kernel, which

@@ -188,6 +188,12 @@ static void kernel_reads_raw(const struct format *f)
 	};
 	int fd = guest_kernel_open("b", f->nsid, 0);
 
+	/*
+	 * The memory for metadata must have been written to: Linux 6.12 takes the page of zeroes that
+	 * everybody shares for a fine place otherwise, and the device writes to it.
+	 */
+	memset(kernel_data, 0, ROOM);
+	memset(kernel_meta, 0, ROOM);
 	if (ioctl(fd, NVME_IOCTL_IO_CMD, &cmd))
 		fail_msg("namespace %u: the kernel's driver: %s", f->nsid, strerror(errno));
 	close(fd);
