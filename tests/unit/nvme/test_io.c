@@ -178,7 +178,9 @@ static void bad_arguments_submit_nothing(void **state)
 	char *buf;
 
 	start_pair(&m, NULL, 8);
-	buf = m.buf.vaddr;
+	/* what lies behind the mapping is nothing that the library has mapped */
+	buf = new_pages(4 * PAGE);
+	map_at(&m, buf, 2 * PAGE, 0x10000000);
 	io = prepare(&m, OP_READ);
 
 	/* before the memory was seen, and after */
@@ -196,15 +198,16 @@ static void bad_arguments_submit_nothing(void **state)
 		assert_fails_with(vfn_nvme_io_submit(m.sq, &io, 0, 1, (void *)(1UL << 62), NULL),
 				  EFAULT);
 		/* the last block lies behind the end of the mapping */
-		assert_fails_with(vfn_nvme_io_submit(m.sq, &io, 0, 9, buf + BUF_LEN - PAGE, NULL),
-				  EFAULT);
-		assert_fails_with(vfn_nvme_io_submit(m.sq, &io, 0, 2, buf + BUF_LEN - 512, NULL),
+		assert_fails_with(vfn_nvme_io_submit(m.sq, &io, 0, 9, buf + PAGE, NULL), EFAULT);
+		assert_fails_with(vfn_nvme_io_submit(m.sq, &io, 0, 2, buf + 2 * PAGE - 512, NULL),
 				  EFAULT);
 		assert_int_equal(m.sq->tail, i);
 		assert_int_equal(free_requests(m.sq), 7);
-		do_io(&m, &io, 0, 1, buf + BUF_LEN - 512);
+		do_io(&m, &io, 0, 1, buf + 2 * PAGE - 512);
 	}
+	unmap(&m, buf);
 	stop(&m);
+	free(buf);
 }
 
 static void prep_refuses_what_cannot_be(void **state)
