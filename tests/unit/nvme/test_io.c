@@ -3,6 +3,7 @@
 #include "machine.h"
 
 #include <vfn/nvme/io.h>
+#include <vfn/support/align.h>
 
 #define SEED 0x10
 
@@ -249,11 +250,12 @@ static void memory_that_is_unmapped_or_moves_is_looked_up_anew(void **state)
 /* Memory in two mappings with different addresses, and between two parts of the table. */
 static void data_in_several_mappings_is_transferred(void **state)
 {
-	char *area = aligned_alloc(32 * MIB, 32 * MIB), *middle = area + 16 * MIB;
+	char *mem = aligned_alloc(PAGE, 48 * MIB);
+	char *area = (char *)ALIGN_UP((uintptr_t)mem, 16 * MIB), *middle = area + 16 * MIB;
 	struct vfn_nvme_io io;
 	struct machine m;
 
-	assert_non_null(area);
+	assert_non_null(mem);
 	start_pair(&m, NULL, 8);
 	io = prepare(&m, OP_READ);
 	map_at(&m, middle - 2 * PAGE, 2 * PAGE, 0x10000000);
@@ -272,7 +274,7 @@ static void data_in_several_mappings_is_transferred(void **state)
 	}
 	unmap(&m, area);
 	stop(&m);
-	free(area);
+	free(mem);
 }
 
 static void memory_that_devices_may_only_read_is_written_to_the_disk(void **state)
