@@ -7,13 +7,21 @@
 
 #include "nvme/nvme.h"
 
-/* Two entries of a list at a time. */
-typedef uint64_t nvme_prp_pair __attribute__((vector_size(16)));
-
 /*
  * Entries for @n pages from @addr on. They are written eight at a time: what is behind
  * the last one, up to the next multiple of eight, is written, too.
  */
+#ifdef __CHECKER__
+/* sparse knows no vectors */
+static inline void nvme_put_pages(void *list, uint64_t addr, size_t n, uint64_t page)
+{
+	for (uint64_t *to = list; n--; addr += page)
+		*to++ = addr;
+}
+#else
+/* Two entries of a list at a time. */
+typedef uint64_t nvme_prp_pair __attribute__((vector_size(16)));
+
 static inline void nvme_put_pages(void *list, uint64_t addr, size_t n, uint64_t page)
 {
 	nvme_prp_pair *to = list, *end = (nvme_prp_pair *)((uint64_t *)list + n);
@@ -32,6 +40,7 @@ static inline void nvme_put_pages(void *list, uint64_t addr, size_t n, uint64_t 
 		to += 4;
 	} while (to < end);
 }
+#endif
 
 /*
  * The second PRP of @len bytes at @iova, whose list is @rq's page. False where that
