@@ -12,11 +12,12 @@ import sys
 
 sys.dont_write_bytecode = True
 SOURCE = pathlib.Path(sys.argv[1]) if len(sys.argv) > 3 else sys.exit(__doc__.strip())
-sys.path[:0] = [str(SOURCE / "docs/ext"), str(SOURCE / "tests/unit/headers")]
+sys.path[:0] = [str(SOURCE / "docs/ext"), str(SOURCE / "tests/unit/headers"), str(SOURCE / "tests/unit")]
 
 # pylint: disable=wrong-import-position
 import headers
 import symbols
+from tap import run_tests, test
 
 INCLUDE = SOURCE / "include"
 HEADERS = headers.read_all(INCLUDE)
@@ -104,14 +105,6 @@ COMPLAINTS = {
     "/**\n * f - x\n *\n * Return: y\n */\nvoid f(void);": "returns nothing",
 }
 
-tests = []
-
-
-def test(function):
-    """Add a function to the tests."""
-    tests.append(function)
-    return function
-
 
 @test
 def every_function_is_described_with_all_parameters_and_result():
@@ -169,21 +162,5 @@ def what_a_comment_lacks_is_named():
         assert len(found) == 1 and complaint in found[0], f"{code}: {found}"
 
 
-def main():
-    """Report one test per function."""
-    failed = 0
-    print(f"1..{len(tests)}")
-    for number, function in enumerate(tests, 1):
-        try:
-            function()
-            print(f"ok {number} - {function.__name__}")
-        except AssertionError as failure:
-            failed += 1
-            print(f"not ok {number} - {function.__name__}")
-            for line in str(failure).splitlines():
-                print(f"# {line}")
-    return 1 if failed else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_tests())

@@ -11,6 +11,11 @@ import pathlib
 import re
 import sys
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+# pylint: disable=wrong-import-position
+from tap import report
+
 DEFECTS = {
     # wrong data, wrong DMA
     "W1": "PRPs: of a last piece longer than a page, the partial page at its end is left out",
@@ -100,12 +105,7 @@ def main():
         ("every defect has a test", [f"{name}: {DEFECTS[name]}" for name in DEFECTS if name not in named]),
         ("every number is a defect", sorted(named - DEFECTS.keys())),
     ]
-    print(f"1..{len(tests)}")
-    for number, (name, wrong) in enumerate(tests, 1):
-        print(f"{'not ok' if wrong else 'ok'} {number} - {name}")
-        for line in wrong:
-            print(f"# {line}")
-    return 1 if any(wrong for _, wrong in tests) else 0
+    return report(tests)
 
 
 if __name__ == "__main__":

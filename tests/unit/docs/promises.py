@@ -12,6 +12,11 @@ import re
 import subprocess
 import sys
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+# pylint: disable=wrong-import-position
+from tap import run_tests, test
+
 # W17: who calls them is a program. The allocators that do not fail are for programs, and say so.
 ENDS_THE_PROCESS = {"exit", "_exit", "_Exit", "quick_exit", "abort", "__assert_fail", "__assert_perror_fail", "raise", "kill",
                     "err", "errx", "verr", "verrx", "backtrace_abort"}
@@ -24,14 +29,6 @@ BEHIND_THE_BACK = {"pthread_create", "signal", "sigaction", "sigprocmask", "pthr
 SOURCE = pathlib.Path(sys.argv[1]) if len(sys.argv) == 3 else sys.exit(__doc__.strip())
 CODE = {path.relative_to(SOURCE): path.read_text(encoding="utf-8")
         for path in sorted([*SOURCE.glob("src/**/*.[ch]"), *SOURCE.glob("include/**/*.h")])}
-
-tests = []
-
-
-def test(function):
-    """Add a function to the tests."""
-    tests.append(function)
-    return function
 
 
 def calls(names):
@@ -70,21 +67,5 @@ def frequencies_of_the_processor_are_not_looked_at():
         assert not re.search(r"cpuinfo|cpufreq|devices/system/cpu", text), path
 
 
-def main():
-    """Report one test per function."""
-    failed = 0
-    print(f"1..{len(tests)}")
-    for number, function in enumerate(tests, 1):
-        try:
-            function()
-            print(f"ok {number} - {function.__name__}")
-        except AssertionError as failure:
-            failed += 1
-            print(f"not ok {number} - {function.__name__}")
-            for line in str(failure).splitlines():
-                print(f"# {line}")
-    return 1 if failed else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_tests())

@@ -14,6 +14,11 @@ import re
 import subprocess
 import sys
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+# pylint: disable=wrong-import-position
+from tap import run_tests, test
+
 SOURCE = pathlib.Path(sys.argv[1]) if len(sys.argv) > 3 else sys.exit(__doc__.strip())
 VFNTOOL = sys.argv[2]
 PROGRAMS = {pathlib.Path(path).name.split("-")[-1]: path for path in sys.argv[3:]}
@@ -29,14 +34,6 @@ OUTPUT = {
     "vfio": r"0000:01:00\.0, class 010802, \d+ vectors\nvendor 1b36, device 0010\nregister 8 is 00010402\n4 of \d+ vectors\n",
     "nvme": r"cid 0x1234, status 0\n",
 }
-
-tests = []
-
-
-def test(function):
-    """Add a function to the tests."""
-    tests.append(function)
-    return function
 
 
 @test
@@ -105,21 +102,5 @@ def the_manual_names_every_example():
     assert examples and not examples - told, f"docs/start.rst lacks {examples - told}"
 
 
-def main():
-    """Report one test per function."""
-    failed = 0
-    print(f"1..{len(tests)}")
-    for number, function in enumerate(tests, 1):
-        try:
-            function()
-            print(f"ok {number} - {function.__name__}")
-        except AssertionError as failure:
-            failed += 1
-            print(f"not ok {number} - {function.__name__}")
-            for line in str(failure).splitlines():
-                print(f"# {line}")
-    return 1 if failed else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_tests())

@@ -13,16 +13,14 @@ import subprocess
 import sys
 import tempfile
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+# pylint: disable=wrong-import-position
+from tap import run_tests, test
+
 BDF = ["-d", "0000:01:00.0"]
 PEER = ["--peer", "0000:02:00.0"]
 PROGRAMS = {pathlib.Path(path).name.removeprefix("emulated-"): path for path in sys.argv[1:]}
-tests = []
-
-
-def test(function):
-    """Add a function to the tests."""
-    tests.append(function)
-    return function
 
 
 def run(name, *arguments, status=0, **environment):
@@ -222,23 +220,5 @@ def cmb_p2p_reads_into_the_other_controller():
     says(run("cmb-p2p", *BDF, "--peer", "0000:01:00.0", status=1), "cannot initialise the peer")
 
 
-def main():
-    """Report one test per function."""
-    if not PROGRAMS:
-        sys.exit(__doc__.strip())
-    failed = 0
-    print(f"1..{len(tests)}")
-    for number, function in enumerate(tests, 1):
-        try:
-            function()
-            print(f"ok {number} - {function.__name__}")
-        except (AssertionError, subprocess.TimeoutExpired) as failure:
-            failed += 1
-            print(f"not ok {number} - {function.__name__}")
-            for line in str(failure).splitlines():
-                print(f"# {line}")
-    return 1 if failed else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_tests() if PROGRAMS else __doc__.strip())

@@ -13,7 +13,11 @@ import re
 import subprocess
 import sys
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+# pylint: disable=wrong-import-position
 from symbols import declared, exported, own_text
+from tap import report
 
 # What proves that a name of a kind is there; a compiler complains about the line otherwise.
 PROOFS = {
@@ -122,12 +126,7 @@ def main():
         ("functions and variables are in the library", missing_in_library(names, library)),
         ("every public function is called by a test", never_called(includes, compiler, folder)),
     ]
-    print(f"1..{len(tests)}")
-    for number, (name, wrong) in enumerate(tests, 1):
-        print(f"{'not ok' if wrong else 'ok'} {number} - {name}")
-        for line in wrong:
-            print(f"# {line}")
-    return 1 if any(wrong for _, wrong in tests) else 0
+    return report(tests)
 
 
 if __name__ == "__main__":

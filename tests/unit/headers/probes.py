@@ -12,6 +12,11 @@ import re
 import subprocess
 import sys
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+# pylint: disable=wrong-import-position
+from tap import report
+
 
 def main():
     """Report one test per direction."""
@@ -28,12 +33,7 @@ def main():
         ("every probe is an event", probes - events - {"trace"}),
         ("mappings have probes", {name for name in events if re.match("vfio", name)} - probes),
     ]
-    print(f"1..{len(tests)}")
-    for number, (name, wrong) in enumerate(tests, 1):
-        print(f"{'not ok' if wrong else 'ok'} {number} - {name}")
-        for probe in sorted(wrong):
-            print(f"# {probe}")
-    return 1 if any(wrong for _, wrong in tests) else 0
+    return report([(name, sorted(wrong)) for name, wrong in tests])
 
 
 if __name__ == "__main__":

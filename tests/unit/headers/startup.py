@@ -5,9 +5,15 @@
 usage: startup.py LIBRARY CPU_FAMILY
 """
 
+import pathlib
 import re
 import subprocess
 import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+# pylint: disable=wrong-import-position
+from tap import report
 
 # Besides the one of the compiler's start-up code. On arm64 a variable that programs read gets the size of a page, which differs
 # from machine to machine there, and the compiler's atomic operations look at what the processor has.
@@ -52,12 +58,7 @@ def main():
         ("libc is all it needs",
          [name for name in re.findall(r"\(NEEDED\).*\[(.*)\]", dynamic) if not NEEDED.fullmatch(name)]),
     ]
-    print(f"1..{len(tests)}")
-    for number, (name, wrong) in enumerate(tests, 1):
-        print(f"{'not ok' if wrong else 'ok'} {number} - {name}")
-        for thing in wrong:
-            print(f"# {thing}")
-    return 1 if any(wrong for _, wrong in tests) else 0
+    return report(tests)
 
 
 if __name__ == "__main__":

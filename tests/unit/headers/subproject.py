@@ -12,6 +12,11 @@ import subprocess
 import sys
 import tempfile
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+# pylint: disable=wrong-import-position
+from tap import report
+
 PROJECT = """
 project('user', 'c', meson_version: '>= 1.0', default_options: ['c_std=gnu11', 'werror=true'])
 test('program', executable('program', 'program.c', dependencies: dependency('libvfn', version: '>= 5.1.0')))
@@ -61,15 +66,8 @@ def main():
     if len(sys.argv) < 3:
         sys.exit(__doc__.strip())
     source, compiler = pathlib.Path(sys.argv[1]), " ".join(sys.argv[2:])
-    failed = 0
-    print("1..2")
-    for number, library in enumerate(("shared", "static"), 1):
-        complaint = build(source, compiler, library)
-        failed += bool(complaint)
-        print(f"{'not ok' if complaint else 'ok'} {number} - {library} library in another project")
-        for line in complaint.splitlines():
-            print(f"# {line}")
-    return 1 if failed else 0
+    return report([(f"{library} library in another project", build(source, compiler, library).splitlines())
+                   for library in ("shared", "static")])
 
 
 if __name__ == "__main__":

@@ -12,6 +12,11 @@ import re
 import subprocess
 import sys
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+# pylint: disable=wrong-import-position
+from tap import report
+
 INLINE = "a_public_inline_function"
 
 
@@ -86,12 +91,7 @@ def main():
         ("what is declared is exported", sorted(ours - theirs)),
         ("what is exported is declared", sorted(theirs - ours)),
     ]
-    print(f"1..{len(tests)}")
-    for number, (name, wrong) in enumerate(tests, 1):
-        print(f"{'not ok' if wrong else 'ok'} {number} - {name}")
-        for symbol in wrong:
-            print(f"# {symbol}")
-    return 1 if any(wrong for _, wrong in tests) else 0
+    return report(tests)
 
 
 if __name__ == "__main__":
