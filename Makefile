@@ -4,7 +4,7 @@
 BUILD  ?= build
 PREFIX ?= /usr/local
 
-.PHONY: all check check-vm demo bench bench-check bench-build coverage lint docs prepush install clean help \
+.PHONY: all check check-vm demo bench bench-check bench-build fuzz coverage lint docs prepush install clean help \
 	lint-format lint-gcc lint-clang lint-scan-build lint-cppcheck lint-sparse lint-valgrind
 
 # The plain build of everything; what it is made of can be changed with "meson configure build".
@@ -43,6 +43,13 @@ bench-build:
 	@ci/install-deps build bench >&2
 	@ci/build $(BUILD)/release --buildtype=release -Dtests=enabled -Dtools=disabled -Dexamples=disabled \
 		-Dvm_tests=disabled -Ddocs=disabled -- bench-programs >&2
+
+# FUZZ, FUZZ_TIME, FUZZ_RUNS and FUZZ_JOBS on the command line of make are in the environment of the runner.
+fuzz:
+	@ci/install-deps build fuzz
+	@CC=clang ci/build $(BUILD)/fuzz -Dfuzz=true -Db_sanitize=address,undefined -Db_lundef=false -Dtests=enabled \
+		-Dtools=disabled -Dvm_tests=disabled -Ddocs=disabled -- fuzz-programs
+	@tests/fuzz/run --build $(BUILD)/fuzz
 
 coverage:
 	@ci/install-deps build lint
@@ -96,7 +103,7 @@ docs:
 	@ci/build $(BUILD)/docs -Ddocs=enabled -Dtools=disabled -Dexamples=disabled -Dtests=disabled -Dvm_tests=disabled
 	@ci/run-tests docs $(BUILD)/docs --suite docs
 
-prepush: check check-vm bench-check coverage lint docs
+prepush: check check-vm bench-check fuzz coverage lint docs
 
 install: all
 	@meson install -C $(BUILD) --no-rebuild
@@ -114,6 +121,8 @@ help:
 	@echo 'make demo       boot a guest: identify, 16 MiB of verified I/O, a short performance run'
 	@echo 'make bench      what an I/O costs: instructions, lines of memory, ns; ARGS=--all every row, ARGS=--json figures'
 	@echo 'make bench-check  no instruction count is 2 % above bench/figures.json; ARGS=--update for new figures'
+	@echo 'make fuzz       libFuzzer on parsers, hostile kernels and devices, and models, FUZZ_TIME=20 seconds each;'
+	@echo '                FUZZ=NAME,... chooses, FUZZ_RUNS=N counts executions instead'
 	@echo 'make coverage   line coverage of src/ by the unit tests'
 	@echo 'make lint       clang-format, gcc and clang with -Werror, scan-build, cppcheck, sparse, valgrind'
 	@echo 'make docs       the manual, in $(BUILD)/docs/docs/html, and the manual pages; no warning is let through'
