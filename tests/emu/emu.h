@@ -85,6 +85,14 @@ int emu_setup_iommufd(void **state);
  */
 int emu_teardown(void **state);
 
+/**
+ * emu_memory_ok() - whether the kernel could pin memory of this process
+ * @mem: start of a page
+ * @len: bytes
+ * @write: for a device that writes it, too
+ */
+bool emu_memory_ok(const void *mem, size_t len, bool write);
+
 /* ------------------------------------------------------------- violations */
 
 /**

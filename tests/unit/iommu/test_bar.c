@@ -72,7 +72,8 @@ static void second_view_of_a_region_has_its_offset(void **state)
 	assert_int_equal(found.region, BAR);
 	assert_int_equal(found.fd, peer.dev.fd);
 	assert_false(iommu_find_bar(second + PAGE, 4 * PAGE, &found));
-	assert_false(iommu_find_bar(second - 1, 1, &found));
+	/* the page below may be of the first view */
+	assert_false(iommu_find_bar(second - 1, 2, &found));
 	vfio_pci_unmap_bar(&peer, BAR, second, 4 * PAGE, 8 * PAGE);
 	assert_false(iommu_find_bar(second, 1, &found) && found.offset == 8 * PAGE);
 }
