@@ -4,7 +4,7 @@
 BUILD  ?= build
 PREFIX ?= /usr/local
 
-.PHONY: all check check-vm demo bench bench-check bench-build fuzz coverage lint docs prepush install clean help \
+.PHONY: all check check-vm check-arm64 demo bench bench-check bench-build fuzz coverage lint docs prepush install clean help \
 	lint-format lint-gcc lint-clang lint-scan-build lint-cppcheck lint-sparse lint-valgrind
 
 # The plain build of everything; what it is made of can be changed with "meson configure build".
@@ -25,6 +25,14 @@ check-vm:
 	@ci/install-deps build vm
 	@$(MAKE) --no-print-directory all
 	@tests/vm/run --build $(BUILD)
+
+# For arm64, by a cross compiler, and run by QEMU as programs of this machine.
+check-arm64:
+	@ci/install-deps build arm64
+	@ci/foreign-packages arm64 $(BUILD)/arm64-root libcmocka0 libcmocka-dev
+	@ci/build $(BUILD)/arm64 --cross-file $(BUILD)/arm64-root/root.ini --cross-file ci/arm64.ini --werror \
+		-Dtests=enabled -Dtools=enabled -Dexamples=enabled -Dvm_tests=disabled -Ddocs=disabled
+	@ci/run-tests arm64 $(BUILD)/arm64 --timeout-multiplier 4
 
 demo:
 	@ci/install-deps build vm
@@ -103,7 +111,7 @@ docs:
 	@ci/build $(BUILD)/docs -Ddocs=enabled -Dtools=disabled -Dexamples=disabled -Dtests=disabled -Dvm_tests=disabled
 	@ci/run-tests docs $(BUILD)/docs --suite docs
 
-prepush: check check-vm bench-check fuzz coverage lint docs
+prepush: check check-arm64 check-vm bench-check fuzz coverage lint docs
 
 install: all
 	@meson install -C $(BUILD) --no-rebuild
@@ -114,6 +122,7 @@ clean:
 help:
 	@echo 'make            build the library, vfntool and the examples in $(BUILD)/'
 	@echo 'make check      unit tests under ASan and UBSan, the threaded ones under TSan; no root, no hardware'
+	@echo 'make check-arm64  the unit tests on arm64, by a cross compiler and QEMU'
 	@echo 'make check-vm   tests in guests under QEMU, against real kernels; no root, no KVM, no hardware'
 	@echo '                PROFILE=NAME,... chooses guests, TEST=PATTERN,... cases, VFN_KERNEL=FILE another kernel'
 	@echo '                a kernel of our own, which has iommufd, is built once, in 4 to 10 minutes'

@@ -1,9 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the tests in Python report, in the Test Anything Protocol: one line a test, complaints below it."""
+"""What the tests in Python have in common: running programs; reports in the Test Anything Protocol, complaints below each line."""
 
+import os
+import shlex
 import subprocess
 
 _tests = []
+
+
+def command(path):
+    """The words of a command that runs a program of ours: by an emulator, where it is built for another processor."""
+    return [*shlex.split(os.environ.get("MESON_EXE_WRAPPER", "")), str(path)]
 
 
 def test(function):

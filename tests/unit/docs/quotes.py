@@ -17,7 +17,7 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 # pylint: disable=wrong-import-position
-from tap import run_tests, test
+from tap import command, run_tests, test
 
 SOURCE = pathlib.Path(sys.argv[1]) if len(sys.argv) > 3 else sys.exit(__doc__.strip())
 VFNTOOL = sys.argv[2]
@@ -40,8 +40,8 @@ OUTPUT = {
 def every_program_runs_and_says_what_it_should():
     assert PROGRAMS.keys() == OUTPUT.keys(), " ".join(sorted(PROGRAMS.keys() ^ OUTPUT.keys()))
     for iommufd in ("0", "1"):
-        for name, program in PROGRAMS.items():
-            done = subprocess.run([program, "0000:01:00.0"], text=True, env=os.environ | {"EMU_IOMMUFD": iommufd}, timeout=60,
+        for name, path in PROGRAMS.items():
+            done = subprocess.run([*command(path), "0000:01:00.0"], text=True, env=os.environ | {"EMU_IOMMUFD": iommufd}, timeout=60,
                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
             assert done.returncode == 0, f"{name}: status {done.returncode}:\n{done.stdout}"
             assert re.fullmatch(OUTPUT[name], done.stdout), f"{name} said:\n{done.stdout}"
@@ -74,17 +74,17 @@ def marks_of_quotations_are_there_and_only_they():
 def the_page_of_vfntool_has_every_command_and_option_and_no_others():
     if not VFNTOOL:
         return
-    text = subprocess.run([VFNTOOL, "--help"], text=True, capture_output=True, check=True).stdout
+    text = subprocess.run([*command(VFNTOOL), "--help"], text=True, capture_output=True, check=True).stdout
     page = MANUAL[SOURCE / "docs/vfntool.rst"]
     ours = re.findall(r"^  (-\w), (--[\w-]+)", text, re.MULTILINE)
     theirs = re.findall(r"^\.\. option:: (-\w)\b.*?(--[\w-]+)", page, re.MULTILINE)
     assert ours == theirs, f"{ours}\n{theirs}"
     commands = re.findall(r"^  (\w+) .*\n +(\[.*)?$", text, re.MULTILINE)
     assert commands, text
-    for command, options in commands:
-        line = re.search(rf"^\| \*\*vfntool {command}\*\*.*$", page, re.MULTILINE)
-        assert line and re.findall(r"--[\w-]+", line[0]) == re.findall(r"--[\w-]+", options), f"{command}: {line}"
-        assert f"\n**{command}**\n" in page, f"{command} is not explained"
+    for name, options in commands:
+        line = re.search(rf"^\| \*\*vfntool {name}\*\*.*$", page, re.MULTILINE)
+        assert line and re.findall(r"--[\w-]+", line[0]) == re.findall(r"--[\w-]+", options), f"{name}: {line}"
+        assert f"\n**{name}**\n" in page, f"{name} is not explained"
 
 
 @test

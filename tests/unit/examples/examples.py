@@ -16,7 +16,7 @@ import tempfile
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 # pylint: disable=wrong-import-position
-from tap import run_tests, test
+from tap import command, run_tests, test
 
 BDF = ["-d", "0000:01:00.0"]
 PEER = ["--peer", "0000:02:00.0"]
@@ -25,7 +25,7 @@ PROGRAMS = {pathlib.Path(path).name.removeprefix("emulated-"): path for path in 
 
 def run(name, *arguments, status=0, **environment):
     """Run an example; return what it said, on both channels."""
-    done = subprocess.run([PROGRAMS[name], *arguments], text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+    done = subprocess.run([*command(PROGRAMS[name]), *arguments], text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, timeout=60, check=False, env=os.environ | environment)
     assert done.returncode == status, f"{name} {' '.join(arguments)}: status {done.returncode}, not {status}:\n{done.stdout}"
     return done.stdout

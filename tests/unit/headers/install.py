@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Install into an empty folder, then build programs against it with what pkg-config says and nothing else.
 
-usage: install.py SOURCE BUILD VERSION COMPILER... [-- FLAG...]
+usage: install.py SOURCE BUILD LIBRARY VERSION COMPILER... [-- FLAG...]
 
-FLAGs are what the library itself was instrumented with (sanitizers, coverage).
+LIBRARY is the shared library in BUILD. FLAGs are what the library itself was instrumented with (sanitizers, coverage).
 """
 
 import os
@@ -13,6 +13,11 @@ import re
 import subprocess
 import sys
 import tempfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+# pylint: disable=wrong-import-position
+from tap import command
 
 WARNINGS = ["-Wall", "-Wextra", "-Werror"]
 BUNDLES = ["vfn/support.h", "vfn/iommu.h", "vfn/vfio.h", "vfn/pci.h", "vfn/nvme.h"]
@@ -42,12 +47,12 @@ class Failed(Exception):
     """A command that did not do what it should, with its output."""
 
 
-def run(*command, **environment):
+def run(*words, **environment):
     """Run a command and return its output."""
-    done = subprocess.run(command, env=os.environ | environment, text=True, stdin=subprocess.DEVNULL,
+    done = subprocess.run(words, env=os.environ | environment, text=True, stdin=subprocess.DEVNULL,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
     if done.returncode:
-        raise Failed(f"{' '.join(command)}\n{done.stdout}")
+        raise Failed(f"{' '.join(words)}\n{done.stdout}")
     return done.stdout
 
 
@@ -62,13 +67,13 @@ def readme_program(source):
 class Installation:
     """A fresh installation below a folder, and a way to build programs against it."""
 
-    def __init__(self, folder, build, compiler, flags):
+    def __init__(self, folder, build, library, compiler, flags):
         self.root = folder / "root"
         self.folder = folder
         self.compiler, self.flags = compiler, flags
         run("meson", "install", "-C", build, "--no-rebuild", "--destdir", str(self.root))
         self.description = next(self.root.glob("**/libvfn.pc"))
-        self.library = next(self.root.glob("**/libvfn.so")).parent
+        self.library = next(self.root.glob(f"**/{pathlib.Path(library).name}")).parent
 
     def pkg_config(self, *arguments):
         """What pkg-config says, as a list of words."""
@@ -95,7 +100,7 @@ class Installation:
 
     def execute(self, program):
         """Run a program with the installed library."""
-        if run(program, LD_LIBRARY_PATH=str(self.library)) != "0000:01:00.0\n":
+        if run(*command(program), LD_LIBRARY_PATH=str(self.library)) != "0000:01:00.0\n":
             raise Failed(f"{program}: unexpected output")
 
 
@@ -143,9 +148,9 @@ def main():
     if "--" in arguments:
         where = arguments.index("--")
         arguments, flags = arguments[:where], arguments[where + 1:]
-    if len(arguments) < 4:
+    if len(arguments) < 5:
         sys.exit(__doc__.strip())
-    source, build, version, *compiler = arguments
+    source, build, library, version, *compiler = arguments
 
     def readme_program_builds(place, _):
         text = readme_program(pathlib.Path(source))
@@ -157,7 +162,7 @@ def main():
     failed = 0
     print(f"1..{len(tests)}")
     with tempfile.TemporaryDirectory() as folder:
-        place = Installation(pathlib.Path(folder), build, compiler, flags)
+        place = Installation(pathlib.Path(folder), build, library, compiler, flags)
         for number, test in enumerate(tests, 1):
             try:
                 test(place, version)

@@ -1,19 +1,28 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The real vfntool as a process: exit status, streams, valid JSON of this machine. Needs no root."""
+"""The real vfntool as a process: exit status, streams, valid JSON of this machine. Needs no root.
+
+usage: vfntool_cli.py VFNTOOL [argument of unittest]...
+"""
 
 import json
 import os
+import pathlib
 import subprocess
 import sys
 import unittest
 
-TOOL = os.environ["VFNTOOL"]
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+# pylint: disable=wrong-import-position
+from tap import command
+
+TOOL = sys.argv.pop(1) if len(sys.argv) > 1 else sys.exit(__doc__.strip())
 
 
 def run(*args, **kwargs):
     kwargs.setdefault("stdout", subprocess.PIPE)
-    return subprocess.run([TOOL, *args], stderr=subprocess.PIPE, timeout=30, check=False, **kwargs)
+    return subprocess.run([*command(TOOL), *args], stderr=subprocess.PIPE, timeout=30, check=False, **kwargs)
 
 
 class VfntoolProcess(unittest.TestCase):
@@ -50,7 +59,7 @@ class VfntoolProcess(unittest.TestCase):
             self.assertEqual(run("--help", stdout=full).returncode, 1)
 
     def test_closed_streams_are_survived(self):
-        result = subprocess.run(["sh", "-c", '"$0" list --all <&- >&- 2>&-', TOOL], timeout=30, check=False)
+        result = subprocess.run(["sh", "-c", '"$@" list --all <&- >&- 2>&-', "sh", *command(TOOL)], timeout=30, check=False)
         self.assertEqual(result.returncode, 1)
 
 
