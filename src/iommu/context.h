@@ -76,6 +76,7 @@ struct iommu_ctx {
 	/* taken by all that changes what follows; translation reads without it */
 	pthread_mutex_t lock;
 	struct iommu_extent *extents;
+	struct iommu_deferred *deferred;
 	struct iommu_table *root;
 
 	struct iommu_iova_range *ranges;
@@ -151,6 +152,24 @@ int iommu_reserve_vaddr(struct iommu_ctx *ctx, void *vaddr, size_t len, iova_t *
  */
 int iommu_pin(struct iommu_ctx *ctx, void *vaddr, size_t len);
 void iommu_unpin(struct iommu_ctx *ctx, void *vaddr, size_t len);
+
+/*
+ * deferred.c: memory that takes an I/O virtual address only when somebody asks for
+ * it: to map any of it, or to translate its address, maps the portion that it lies
+ * in. @vaddr and @portion, a power of two, are whole pages. Undoing it takes the same
+ * @vaddr, and fails as iommu_unmap_range().
+ */
+int iommu_defer_vaddr(struct iommu_ctx *ctx, void *vaddr, size_t len, size_t portion);
+int iommu_undefer_vaddr(struct iommu_ctx *ctx, void *vaddr);
+bool iommu_is_deferred(struct iommu_ctx *ctx, const void *vaddr, size_t len);
+/* The portion that @vaddr lies in, if it is deferred. Called with the lock. */
+bool iommu_find_deferred(struct iommu_ctx *ctx, const void *vaddr, void **start, size_t *len);
+
+/*
+ * map.c: map the portion that @vaddr lies in, if it is deferred. False where that does not
+ * make it mapped.
+ */
+bool iommu_map_deferred(struct iommu_ctx *ctx, const void *vaddr);
 
 /*
  * iova.c: who has which address. Extents tile the usable ranges: each is either

@@ -182,6 +182,25 @@ static int map_new(struct iommu_ctx *ctx, struct request *req)
 	return 0;
 }
 
+/* Called with the lock, before looking at what is mapped at @vaddr. */
+static int map_deferred(struct iommu_ctx *ctx, const void *vaddr)
+{
+	struct request req = { .align = __VFN_PAGESIZE };
+
+	if (!iommu_find_deferred(ctx, vaddr, &req.vaddr, &req.len) ||
+	    !iommu_table_is_empty(ctx, vaddr, 1))
+		return 0;
+
+	return map_new(ctx, &req);
+}
+
+bool iommu_map_deferred(struct iommu_ctx *ctx, const void *vaddr)
+{
+	__autolock(&ctx->lock);
+
+	return ctx->nranges && !map_deferred(ctx, vaddr) && !iommu_table_is_empty(ctx, vaddr, 1);
+}
+
 static int map(struct iommu_ctx *ctx, struct request *req)
 {
 	unsigned int bits;
@@ -205,6 +224,9 @@ static int map(struct iommu_ctx *ctx, struct request *req)
 	if (!ctx->nranges)
 		return vfn_fail(ENODEV, "%s: open a device before mapping memory for it",
 				ctx->name);
+
+	if (map_deferred(ctx, req->vaddr))
+		return -1;
 
 	if (iommu_table_is_empty(ctx, req->vaddr, req->len) ? map_new(ctx, req) :
 							      map_again(ctx, req))
@@ -431,10 +453,12 @@ int iommu_pin(struct iommu_ctx *ctx, void *vaddr, size_t len)
 	__autolock(&ctx->lock);
 
 	for (; pos < end; pos += covers) {
+		bool failed = map_deferred(ctx, pos);
+
 		ext = find_mapping(ctx, pos, end, &covers);
 		if (ext) {
 			ext->count++;
-		} else if (map_gap(ctx, pos, end, &covers)) {
+		} else if (failed || map_gap(ctx, pos, end, &covers)) {
 			int saved = errno;
 
 			unpin(ctx, vaddr, pos);

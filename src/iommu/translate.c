@@ -151,7 +151,8 @@ bool iommu_translate_vaddr(struct iommu_ctx *ctx, void *vaddr, iova_t *iova)
 	uint64_t addr = (uintptr_t)vaddr, entry = ctx ? iommu_table_entry(ctx, addr) : 0;
 
 	if (!entry)
-		return false;
+		return ctx && iommu_map_deferred(ctx, vaddr) &&
+		       vfn_iommu_translate(ctx, vaddr, 1, iova);
 
 	*iova = iommu_entry_iova(entry, addr);
 
@@ -161,6 +162,14 @@ bool iommu_translate_vaddr(struct iommu_ctx *ctx, void *vaddr, iova_t *iova)
 size_t vfn_iommu_translate(struct iommu_ctx *ctx, const void *vaddr, size_t len, iova_t *iova)
 {
 	unsigned int bits;
+	size_t run;
 
-	return ctx ? iommu_table_lookup(ctx, vaddr, len, iova, &bits) : 0;
+	if (!ctx)
+		return 0;
+
+	run = iommu_table_lookup(ctx, vaddr, len, iova, &bits);
+	if (!run && iommu_map_deferred(ctx, vaddr))
+		run = iommu_table_lookup(ctx, vaddr, len, iova, &bits);
+
+	return run;
 }

@@ -8,16 +8,12 @@
 /* Enough for 500 MiB in pages of 4 KiB; what takes more is a mistake. */
 #define PAGES_MAX 256
 
-int nvme_rq_lists(struct nvme_ctrl *ctrl, struct nvme_rq *rq, struct nvme_lists *lists)
+struct nvme_lists nvme_rq_lists(struct nvme_ctrl *ctrl, struct nvme_rq *rq)
 {
 	const struct iommu_dmabuf *more = rq->extra ? &rq->extra->lists : &(struct iommu_dmabuf){};
 	size_t pagesize = __mps_to_pagesize(ctrl->config.mps);
 
-	/* programs may take requests from the queue's stack themselves */
-	if (!rq->page.iova && vfn_nvme_rq_ready(rq))
-		return -1;
-
-	*lists = (struct nvme_lists){
+	return (struct nvme_lists){
 		.ctrl = ctrl,
 		.rq = rq,
 		.pagesize = pagesize,
@@ -25,8 +21,6 @@ int nvme_rq_lists(struct nvme_ctrl *ctrl, struct nvme_rq *rq, struct nvme_lists 
 		.vaddr = { rq->page.vaddr, more->vaddr },
 		.iova = { rq->page.iova, more->iova },
 	};
-
-	return 0;
 }
 
 struct nvme_lists nvme_caller_lists(struct nvme_ctrl *ctrl, void *vaddr, iova_t iova, int n)
@@ -40,6 +34,35 @@ struct nvme_lists nvme_caller_lists(struct nvme_ctrl *ctrl, void *vaddr, iova_t 
 		.vaddr = { vaddr, (char *)vaddr + pagesize },
 		.iova = { iova, iova + pagesize },
 	};
+}
+
+int nvme_no_lists(struct nvme_ctrl *ctrl, const void *vaddr, int n)
+{
+	return vfn_fail(EFAULT, "%s: the list's %d pages at %p are not mapped as one",
+			nvme_name(ctrl), n, vaddr);
+}
+
+int nvme_begin_lists(struct nvme_lists *lists)
+{
+	size_t len = (size_t)lists->n * lists->pagesize;
+	struct nvme_rq *rq = lists->rq;
+
+	if (lists->iova[0])
+		return 0;
+
+	if (rq) {
+		if (vfn_nvme_rq_ready(rq))
+			return -1;
+		lists->iova[0] = rq->page.iova;
+		return 0;
+	}
+
+	if (vfn_iommu_translate(__iommu_ctx(lists->ctrl), lists->vaddr[0], len, &lists->iova[0]) <
+	    len)
+		return nvme_no_lists(lists->ctrl, lists->vaddr[0], lists->n);
+	lists->iova[1] = lists->iova[0] + lists->pagesize;
+
+	return 0;
 }
 
 int nvme_grow_lists(struct nvme_lists *lists)
@@ -65,5 +88,7 @@ int nvme_grow_lists(struct nvme_lists *lists)
 	iommu_put_dmabuf(&rq->extra->lists);
 	rq->extra->lists = more;
 
-	return nvme_rq_lists(lists->ctrl, rq, lists);
+	*lists = nvme_rq_lists(lists->ctrl, rq);
+
+	return 0;
 }

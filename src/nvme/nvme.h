@@ -200,9 +200,16 @@ struct nvme_lists {
 	iova_t iova[2];
 };
 
-/* -1 with errno where the request has no page and gets none. */
-int nvme_rq_lists(struct nvme_ctrl *ctrl, struct nvme_rq *rq, struct nvme_lists *lists);
+struct nvme_lists nvme_rq_lists(struct nvme_ctrl *ctrl, struct nvme_rq *rq);
+/* @iova may be 0 where the memory is of requests. */
 struct nvme_lists nvme_caller_lists(struct nvme_ctrl *ctrl, void *vaddr, iova_t iova, int n);
+/*
+ * Before the first entry or descriptor, as most commands need none: pages of requests
+ * are mapped now. -1 with errno as iommu_map_vaddr().
+ */
+int nvme_begin_lists(struct nvme_lists *lists);
+/* A caller's memory is not what it should be: -1 with errno EFAULT. */
+int nvme_no_lists(struct nvme_ctrl *ctrl, const void *vaddr, int n);
 /*
  * The pages were too few: get more, and begin again. -1 with errno EINVAL where there
  * can be no more, or as iommu_get_dmabuf().

@@ -10,12 +10,13 @@
 #include "support/error.h"
 
 /*
- * The first entry goes into the command. The others go into the list as they
- * come; if there is only one of them, it moves into the command in the end.
+ * The first entry goes into the command, and the second one, too, if there is no third.
+ * Otherwise the second and what follows go into the list.
  */
 struct prps {
-	const struct nvme_lists *lists;
-	/* list page and slot for the next entry */
+	struct nvme_lists *lists;
+	uint64_t second;
+	/* list page and slot for the next entry; NULL as long as there is no list */
 	leint64_t *list;
 	int page;
 	size_t slot;
@@ -29,6 +30,19 @@ static int put(struct prps *prps, uint64_t addr)
 {
 	size_t slots = prps->lists->pagesize / sizeof(*prps->list);
 	leint64_t *next;
+
+	if (!prps->slot) {
+		prps->second = addr;
+		prps->slot = 1;
+		return 0;
+	}
+
+	if (!prps->list) {
+		if (nvme_begin_lists(prps->lists))
+			return -1;
+		prps->list = nvme_list_page(prps->lists, 0);
+		prps->list[0] = cpu_to_le64(prps->second);
+	}
 
 	if (prps->slot == slots) {
 		if (prps->page + 1 == prps->lists->n) {
@@ -85,11 +99,7 @@ static int add(void *opaque, iova_t iova, size_t len)
 static void finish(const struct prps *prps, union nvme_cmd *cmd)
 {
 	cmd->dptr.prp1 = cpu_to_le64(prps->first);
-
-	if (prps->page || prps->slot > 1)
-		cmd->dptr.prp2 = cpu_to_le64(nvme_list_iova(prps->lists, 0));
-	else if (prps->slot)
-		cmd->dptr.prp2 = prps->list[0];
+	cmd->dptr.prp2 = cpu_to_le64(prps->list ? nvme_list_iova(prps->lists, 0) : prps->second);
 }
 
 static int build(struct nvme_lists *lists, union nvme_cmd *cmd, const struct nvme_data *data)
@@ -97,7 +107,7 @@ static int build(struct nvme_lists *lists, union nvme_cmd *cmd, const struct nvm
 	struct prps prps;
 
 	do {
-		prps = (struct prps){ .lists = lists, .list = nvme_list_page(lists, 0) };
+		prps = (struct prps){ .lists = lists };
 		if (!nvme_walk_data(lists->ctrl, cmd->opcode, data, add, &prps)) {
 			finish(&prps, cmd);
 			return 0;
@@ -110,11 +120,11 @@ static int build(struct nvme_lists *lists, union nvme_cmd *cmd, const struct nvm
 static int build_for_rq(struct nvme_ctrl *ctrl, struct nvme_rq *rq, union nvme_cmd *cmd,
 			const struct nvme_data *data)
 {
-	struct nvme_lists lists;
+	struct nvme_lists lists = nvme_rq_lists(ctrl, rq);
 
 	nvme_clear_dptr(cmd);
 
-	return nvme_rq_lists(ctrl, rq, &lists) ? -1 : build(&lists, cmd, data);
+	return build(&lists, cmd, data);
 }
 
 /* The common case; false leaves the command as it is, and the rest of this file sees to it. */
@@ -139,7 +149,9 @@ static int caller_lists(struct nvme_ctrl *ctrl, leint64_t *list, int npages, uni
 			struct nvme_lists *lists)
 {
 	size_t pagesize = __mps_to_pagesize(ctrl->config.mps), len;
-	iova_t iova;
+	struct iommu_ctx *ctx = __iommu_ctx(ctrl);
+	unsigned int bits;
+	iova_t iova = 0;
 
 	nvme_clear_dptr(cmd);
 
@@ -147,10 +159,14 @@ static int caller_lists(struct nvme_ctrl *ctrl, leint64_t *list, int npages, uni
 		return vfn_fail(EINVAL, "%s: %d pages for PRP lists", nvme_name(ctrl), npages);
 
 	len = (size_t)npages * pagesize;
-	if (vfn_iommu_translate(__iommu_ctx(ctrl), list, len, &iova) < len)
-		return vfn_fail(EFAULT, "%s: the PRP list's %d pages at %p are not mapped as one",
-				nvme_name(ctrl), npages, (void *)list);
-	if (!ALIGNED(iova, pagesize))
+	if (!ctx || iommu_table_lookup(ctx, list, len, &iova, &bits) < len) {
+		/* pages of requests are mapped when there is something to put into them */
+		if (!ctx || !iommu_is_deferred(ctx, list, len))
+			return nvme_no_lists(ctrl, list, npages);
+		iova = 0;
+	}
+
+	if (!ALIGNED(iova ? iova : (uintptr_t)list, pagesize))
 		return vfn_fail(EINVAL, "%s: the PRP list at %p must start on a page of %zu bytes",
 				nvme_name(ctrl), (void *)list, pagesize);
 

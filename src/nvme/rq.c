@@ -13,28 +13,10 @@
 #include "support/error.h"
 
 /*
- * Pages are mapped in portions: the first, then from each power of two to the next, so
- * that mappings are few. The first portion is a whole number of the host's pages,
- * however large those are.
+ * Requests whose pages are mapped together: so that mappings are few, and whole pages of
+ * the host, however large those are.
  */
-#define FIRST_PORTION 16
-
-static int portion_end(const struct nvme_sq *sq, int from)
-{
-	int to = from ? 2 * from : FIRST_PORTION;
-
-	return to < sq->qsize - 1 ? to : sq->qsize - 1;
-}
-
-/* Memory of the requests from @from on; that of the last one is followed by what rounds it up. */
-static size_t portion_len(const struct nvme_sq *sq, int from)
-{
-	int to = portion_end(sq, from);
-	char *end = to < sq->qsize - 1 ? sq->rqs[to].page.vaddr :
-					 (char *)sq->pages.vaddr + sq->pages.len;
-
-	return (size_t)(end - (char *)sq->rqs[from].page.vaddr);
-}
+#define PORTION 64
 
 /* A request is a cache line and does not share it. */
 __static_assert(sizeof(struct nvme_rq) == 64);
@@ -58,7 +40,8 @@ int nvme_make_requests(struct nvme_ctrl *ctrl, struct nvme_sq *sq)
 		len = pgmap(&pages, n * pagesize);
 
 	/* as in iommu_get_dmabuf(): the device's pages stay where they are */
-	if (len < 0 || os_madvise(pages, (size_t)len, MADV_DONTFORK)) {
+	if (len < 0 || os_madvise(pages, (size_t)len, MADV_DONTFORK) ||
+	    iommu_defer_vaddr(__iommu_ctx(ctrl), pages, (size_t)len, PORTION * pagesize)) {
 		int err = errno;
 
 		if (pages)
@@ -93,20 +76,12 @@ int nvme_make_requests(struct nvme_ctrl *ctrl, struct nvme_sq *sq)
 
 void nvme_free_requests(struct nvme_sq *sq)
 {
-	bool mapped = false;
-
-	for (int from = 0, to; from < sq->qsize - 1; from = to) {
-		to = portion_end(sq, from);
-		for (int i = from; i < to; i++) {
-			nvme_rq_unmap(&sq->rqs[i]);
-			iommu_put_dmabuf(&sq->rqs[i].extra->lists);
-		}
-		if (sq->rqs[from].page.iova &&
-		    iommu_unmap_vaddr(sq->pages.ctx, sq->rqs[from].page.vaddr, NULL))
-			mapped = true;
+	for (int i = 0; i < sq->qsize - 1; i++) {
+		nvme_rq_unmap(&sq->rqs[i]);
+		iommu_put_dmabuf(&sq->rqs[i].extra->lists);
 	}
 
-	if (!mapped)
+	if (!iommu_undefer_vaddr(sq->pages.ctx, sq->pages.vaddr))
 		pgunmap(sq->pages.vaddr, (size_t)sq->pages.len);
 	else
 		log_error("%s: %zd bytes stay allocated", vfn_last_error(), sq->pages.len);
@@ -116,22 +91,10 @@ void nvme_free_requests(struct nvme_sq *sq)
 
 int vfn_nvme_rq_ready(struct nvme_rq *rq)
 {
-	struct nvme_sq *sq = rq->sq;
-	int from = 0, to;
-	char *start;
-	iova_t iova;
+	if (rq->page.iova)
+		return 0;
 
-	while ((to = portion_end(sq, from)) <= rq->cid)
-		from = to;
-
-	start = sq->rqs[from].page.vaddr;
-	if (iommu_map_vaddr(sq->pages.ctx, start, portion_len(sq, from), &iova, 0))
-		return -1;
-
-	for (int i = from; i < to; i++)
-		sq->rqs[i].page.iova = iova + (iova_t)((char *)sq->rqs[i].page.vaddr - start);
-
-	return 0;
+	return iommu_map_vaddr(rq->sq->pages.ctx, rq->page.vaddr, 1, &rq->page.iova, 0);
 }
 
 void nvme_rq_unmap(struct nvme_rq *rq)

@@ -9,7 +9,7 @@
 #define SGLD_LEN_MAX 0xfffff000u
 
 struct sgl {
-	const struct nvme_lists *lists;
+	struct nvme_lists *lists;
 	/* page, and slot in it, for the next descriptor; the last slot may become a link */
 	struct nvme_sgld *segment;
 	int page;
@@ -58,6 +58,9 @@ static int put(struct sgl *sgl, struct nvme_sgld sgld)
 		sgl->segment = next;
 		sgl->slot = 1;
 	}
+
+	if (!sgl->slot && nvme_begin_lists(sgl->lists))
+		return -1;
 
 	sgl->segment[sgl->slot++] = sgld;
 
@@ -152,11 +155,11 @@ static int build(struct nvme_lists *lists, union nvme_cmd *cmd, const struct nvm
 static int build_for_rq(struct nvme_ctrl *ctrl, struct nvme_rq *rq, union nvme_cmd *cmd,
 			const struct nvme_data *data)
 {
-	struct nvme_lists lists;
+	struct nvme_lists lists = nvme_rq_lists(ctrl, rq);
 
 	nvme_clear_dptr(cmd);
 
-	return nvme_rq_lists(ctrl, rq, &lists) ? -1 : build(&lists, cmd, data);
+	return build(&lists, cmd, data);
 }
 
 static int build_for_caller(struct nvme_ctrl *ctrl, struct nvme_sgld *seglist, iova_t iova,

@@ -88,7 +88,7 @@ struct nvme_cq {
  * @ptail: tail that the controller was last told
  * @mem: the entries
  * @cq: where completions go
- * @pages: room for a page per request, mapped as they come into use; iova is 0
+ * @pages: room for a page per request, mapped as lists need them; iova is 0
  * @entry_size: bytes of an entry
  * @id: identifier, 0 is the admin queue
  * @rq_lock: held by the atomic variants of acquire and release; private

@@ -41,8 +41,9 @@ enum vfn_nvme_rq_state {
  * @sq: queue it belongs to
  * @cid: command identifier, its index in sq->rqs
  * @state: of enum vfn_nvme_rq_state; private
- * @page: memory of a controller page for a PRP list or an SGL segment, there from
- *	nvme_rq_acquire() on. Longer lists go on in pages that the library adds.
+ * @page: room of a controller page for a PRP list or an SGL segment. It is mapped when it
+ *	is needed, as most commands take no list: until then @page.iova is 0, see
+ *	vfn_nvme_rq_ready(). Longer lists go on in pages that the library adds.
  * @rq_next: next free one
  * @extra: what few requests need; private
  * @rsvd: makes it a cache line; private
@@ -86,12 +87,16 @@ struct nvme_rq *vfn_nvme_rq_late(struct nvme_rq *rq);
 void vfn_nvme_rq_abandon(struct nvme_rq *rq);
 
 /**
- * vfn_nvme_rq_ready - what nvme_rq_acquire() does for a request that has no page yet
- * @rq: request
+ * vfn_nvme_rq_ready - see to it that a request's page is mapped
+ * @rq: request of nvme_rq_acquire()
  *
- * Only for that function, which is inline.
+ * For programs that use rq->page.iova themselves. The functions that describe data do it
+ * where a command needs a list; so does whatever takes the address rq->page.vaddr, such as
+ * iommu_translate_vaddr(), iommu_map_vaddr(), nvme_mapv_prp(). Pages of up to 64 requests
+ * are mapped by one system call, and stay mapped until the queue is deleted. It does nothing
+ * where the page is mapped.
  *
- * Return: 0, or -1 with errno as iommu_map_vaddr().
+ * Return: 0, or -1 with errno as iommu_map_vaddr(); a later call may do better.
  */
 int vfn_nvme_rq_ready(struct nvme_rq *rq);
 
@@ -131,11 +136,10 @@ VFN_INLINE void nvme_rq_release(struct nvme_rq *rq)
  * nvme_rq_acquire - take a free request
  * @sq: queue
  *
- * The memory of requests is mapped as more of them are in use at a time, so now and
- * then this takes a system call.
+ * Its page is not mapped before it is needed, see vfn_nvme_rq_ready().
  *
- * Return: a request for nvme_rq_release(), or NULL with errno: EBUSY (all qsize - 1
- * are in use), ENOMEM and others of iommu_map_vaddr(); a later call may do better.
+ * Return: a request for nvme_rq_release(), or NULL with errno EBUSY (all qsize - 1
+ * are in use).
  */
 VFN_INLINE struct nvme_rq *nvme_rq_acquire(struct nvme_sq *sq)
 {
@@ -145,10 +149,6 @@ VFN_INLINE struct nvme_rq *nvme_rq_acquire(struct nvme_sq *sq)
 		errno = EBUSY;
 		return NULL;
 	}
-
-	/* 0 is never an address: not mapped yet */
-	if (unlikely(!rq->page.iova) && vfn_nvme_rq_ready(rq))
-		return NULL;
 
 	sq->rq_top = rq->rq_next;
 	rq->state = VFN_NVME_RQ_TAKEN;
@@ -302,11 +302,12 @@ VFN_INLINE void nvme_rq_exec(struct nvme_rq *rq, union nvme_cmd *cmd)
 /*
  * Data pointers. The memory must stay mapped until the command has completed.
  * They replace what the command has, and PSDT with it: PRPs, or an SGL with a
- * contiguous metadata buffer. What does not fit in the request's page goes on in
- * further pages, which the request keeps. Errors of all: EINVAL (no pieces; a length
- * that is 0 or wraps; more than 256 pages of lists), EFAULT (some of the data is not
- * mapped), ENOMEM and others of iommu_map_vaddr() where there is no further page. On an
- * error the data pointer is zero, an address that is never mapped, and PSDT says PRPs.
+ * contiguous metadata buffer. The request's page is mapped when a list first needs
+ * it, which takes a system call. What does not fit there goes on in further pages,
+ * which the request keeps. Errors of all: EINVAL (no pieces; a length that is 0 or
+ * wraps; more than 256 pages of lists), EFAULT (some of the data is not mapped),
+ * ENOMEM and others of iommu_map_vaddr() where there is no page. On an error the data
+ * pointer is zero, an address that is never mapped, and PSDT says PRPs.
  *
  * EINVAL from PRPs also: a start that is not a multiple of 4; a piece that does
  * not start, or an inner one that does not end, on a controller page, so that

@@ -52,6 +52,8 @@ struct lists {
 
 static inline struct lists lists_of(struct nvme_rq *rq)
 {
+	assert_int_equal(vfn_nvme_rq_ready(rq), 0);
+
 	return (struct lists){ rq->page.vaddr, rq->page.iova, PAGE, PAGE, NULL };
 }
 

@@ -70,6 +70,7 @@ static inline void warm_up(struct nvme_sq *sq)
 	struct nvme_rq *rq = nvme_rq_acquire(sq);
 
 	assert_non_null(rq);
+	assert_int_equal(vfn_nvme_rq_ready(rq), 0);
 	nvme_rq_release(rq);
 }
 

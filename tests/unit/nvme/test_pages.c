@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* The memory of requests, mapped as it comes into use: a page each, and more for long lists. */
+/* The memory of requests, mapped when lists need it: a page each, and more for long lists. */
 #include "decode.h"
+#include "iommu/context.h"
 
 #define SEED 0x20261122
 
@@ -26,10 +27,11 @@ static void start_queue(struct machine *m, int qsize, struct emu_usage *before)
 	m->cq = &m->ctrl.cq[1];
 }
 
-static void assert_page(struct machine *m, const struct nvme_rq *rq)
+static void assert_page(struct machine *m, struct nvme_rq *rq)
 {
 	void *vaddr;
 
+	assert_int_equal(vfn_nvme_rq_ready(rq), 0);
 	assert_int_equal(rq->page.iova % PAGE, 0);
 	assert_true(iommu_translate_iova(__iommu_ctx(&m->ctrl), rq->page.iova, &vaddr) >=
 		    (ssize_t)PAGE);
@@ -37,30 +39,197 @@ static void assert_page(struct machine *m, const struct nvme_rq *rq)
 	memset(rq->page.vaddr, rq->cid, PAGE);
 }
 
-/* W32: not 4 MiB */
-static void queue_of_1024_entries_pins_what_is_used(void **state)
+/* Data from the start of a page on: in one piece, and in two with so much between them. */
+struct data {
+	struct nvme_ctrl *ctrl;
+	struct iovec iov, part[2];
+	struct iova_vec iova, iova_part[2];
+};
+
+static void get_data(struct machine *m, struct data *data, size_t len, size_t gap)
 {
-	const size_t queues = 1024 * 64 + 1024 * 16;
+	char *mem, *next;
+
+	assert_int_equal(iommu_get_dmabuf(__iommu_ctx(&m->ctrl), &m->buf, len + gap, 0), 0);
+	mem = m->buf.vaddr;
+	next = mem + PAGE + gap;
+	*data = (struct data){
+		.ctrl = &m->ctrl,
+		.iov = { mem, len },
+		.part = { { mem, PAGE }, { next, len - PAGE } },
+		.iova = { m->buf.iova, len },
+		.iova_part = { { m->buf.iova, PAGE }, { m->buf.iova + PAGE + gap, len - PAGE } },
+	};
+}
+
+/* All that take a request, or the address of its page; the first half does not know pieces. */
+static int describe(struct data *data, struct nvme_rq *rq, union nvme_cmd *cmd, int way)
+{
+	struct nvme_ctrl *ctrl = data->ctrl;
+	void *page = rq->page.vaddr;
+	iova_t iova = 0;
+
+	switch (way) {
+	case 0:
+		return nvme_rq_map_prp(ctrl, rq, cmd, data->iova.iova, data->iova.len);
+	case 1:
+		return nvme_map_prp(ctrl, page, 1, cmd, data->iova.iova, data->iova.len);
+	case 2:
+		return nvme_rq_mapv_prp(ctrl, rq, cmd, &data->iov, 1);
+	case 3:
+		return nvme_rq_mapv_prp(ctrl, rq, cmd, data->part, 2);
+	case 4:
+		return nvme_rq_mapv_iova_prp(ctrl, rq, cmd, data->iova_part, 2);
+	case 5:
+		return nvme_mapv_prp(ctrl, page, 1, cmd, data->part, 2);
+	case 6:
+		return nvme_mapv_iova_prp(ctrl, page, 1, cmd, data->iova_part, 2);
+	case 7:
+		return nvme_rq_mapv(ctrl, rq, cmd, data->part, 2);
+	case 8:
+		return nvme_rq_mapv_sgl(ctrl, rq, cmd, data->part, 2);
+	case 9:
+		return nvme_rq_mapv_iova_sgl(ctrl, rq, cmd, data->iova_part, 2);
+	default:
+		/* asks for the address only where there will be a list */
+		if (data->part[1].iov_base != (char *)data->part[0].iov_base + PAGE)
+			assert_true(iommu_translate_vaddr(__iommu_ctx(ctrl), page, &iova));
+		return nvme_mapv_sgl(ctrl, page, iova, cmd, data->part, 2);
+	}
+}
+
+#define WAYS 11
+
+/* Complete what is outstanding, if it is @n commands that worked. */
+static void complete(struct machine *m, int n)
+{
+	struct nvme_cqe cqe;
+
+	for (int i = 0; i < n; i++) {
+		struct nvme_rq *rq;
+
+		assert_int_equal(nvme_cq_wait_cqes(m->cq, &cqe, 1, NULL), 1);
+		assert_true(nvme_cqe_ok(&cqe));
+		rq = nvme_rq_from_cqe(&m->ctrl, &cqe);
+		assert_non_null(rq);
+		nvme_rq_release(rq);
+	}
+	nvme_cq_update_head(m->cq);
+	assert_null(nvme_cq_get_cqe(m->cq));
+}
+
+/* W32: not 4 MiB but nothing, as long as no command needs a list */
+static void queue_of_1024_entries_pins_no_page_for_commands_of_two_pages(void **state)
+{
 	struct emu_usage before;
-	struct nvme_rq *rq;
+	struct data data;
 	struct machine m;
 
 	start_queue(&m, 1024, &before);
-	assert_int_equal(usage_since(&before).dma_bytes, queues);
-	for (int i = 0; i < 5000; i++) {
-		rq = nvme_rq_acquire(m.sq);
-		assert_int_equal(rq->cid, 0);
-		nvme_rq_release(rq);
+	assert_int_equal(usage_since(&before).dma_bytes, 1024 * 64 + 1024 * 16);
+	get_data(&m, &data, 2 * PAGE, 0);
+	before = emu_usage();
+	for (int way = 0; way < 3 * WAYS; way++) {
+		for (int i = 0; i < 1023; i++) {
+			union nvme_cmd cmd = rw_cmd(OP_READ, 0, 2 * PAGE / 512);
+			struct nvme_rq *rq = i % 2 ? nvme_rq_acquire(m.sq) :
+						     nvme_rq_acquire_atomic(m.sq);
+
+			assert_non_null(rq);
+			if (describe(&data, rq, &cmd, (way + i) % WAYS))
+				fail_msg("%d: %s", (way + i) % WAYS, vfn_last_error());
+			nvme_rq_post(rq, &cmd);
+		}
+		assert_null_with(nvme_rq_acquire(m.sq), EBUSY);
+		assert_null_with(nvme_rq_acquire_atomic(m.sq), EBUSY);
+		nvme_sq_update_tail(m.sq);
+		complete(&m, 1023);
+		emu_assert_usage(&before);
 	}
-	assert_true(usage_since(&before).dma_bytes <= queues + 16 * PAGE);
-	for (int i = 0; i < 64; i++)
-		assert_page(&m, nvme_rq_acquire(m.sq));
-	assert_int_equal(usage_since(&before).dma_bytes, queues + 64 * PAGE);
-	for (int i = 64; i < 1023; i++)
-		assert_page(&m, i % 2 ? nvme_rq_acquire(m.sq) : nvme_rq_acquire_atomic(m.sq));
-	assert_null_with(nvme_rq_acquire(m.sq), EBUSY);
-	assert_null_with(nvme_rq_acquire_atomic(m.sq), EBUSY);
-	assert_int_equal(usage_since(&before).dma_bytes, queues + 1023 * PAGE);
+	stop(&m);
+}
+
+/* The same for the fast calls, whose first command of all takes the way of any memory. */
+static void fast_calls_pin_no_page_for_commands_of_two_pages(void **state)
+{
+	struct vfn_nvme_done done[16];
+	struct emu_usage before;
+	struct vfn_nvme_io io;
+	struct data data;
+	struct machine m;
+
+	start_queue(&m, 1024, &before);
+	get_data(&m, &data, 2 * PAGE, 0);
+	before = emu_usage();
+	assert_int_equal(vfn_nvme_io_prep(&io, &m.ctrl, OP_READ, 1, 9), 0);
+	for (int i = 0; i < 1023; i++)
+		assert_int_equal(vfn_nvme_io_submit(m.sq, &io, 0, 16, m.buf.vaddr, NULL), 0);
+	for (int n = 0; n < 1023;) {
+		int more = vfn_nvme_io_poll(m.sq, done, 16);
+
+		for (int i = 0; i < more; i++)
+			assert_true(nvme_cqe_ok(&done[i].cqe));
+		n += more;
+	}
+	emu_assert_usage(&before);
+	stop(&m);
+}
+
+/* And then the device finds the list there. */
+static void page_is_mapped_when_a_list_needs_it(void **state)
+{
+	struct emu_usage before;
+	struct data data;
+	struct machine m;
+	char *disk, *mem;
+
+	start_queue(&m, 1024, &before);
+	disk = emu_nvme_disk(m.nvme, 1, NULL);
+	fill_random(disk, 4 * PAGE, &(uint64_t){ SEED });
+	get_data(&m, &data, 4 * PAGE, PAGE);
+	mem = m.buf.vaddr;
+	for (int way = 0; way < WAYS; way++) {
+		union nvme_cmd cmd = rw_cmd(OP_READ, 0, 4 * PAGE / 512);
+		size_t gap = way < 3 ? 0 : PAGE;
+		struct nvme_rq *rq;
+
+		/* one of which the neighbours have no page yet */
+		while ((rq = nvme_rq_acquire(m.sq))->cid != way * 64 + 40)
+			;
+		before = emu_usage();
+		assert_int_equal(rq->page.iova, 0);
+		memset(mem, 0x5a, m.buf.len);
+		if (describe(&data, rq, &cmd, way))
+			fail_msg("%d: %s", way, vfn_last_error());
+		assert_int_equal(usage_since(&before).dma_maps, 1);
+		assert_int_equal(usage_since(&before).dma_bytes, 64 * PAGE);
+		nvme_rq_exec(rq, &cmd);
+		assert_int_equal(nvme_rq_spin(rq, NULL), 0);
+		assert_memory_equal(mem, disk, PAGE);
+		assert_memory_equal(mem + PAGE + gap, disk + PAGE, 3 * PAGE);
+		assert_page(&m, rq);
+	}
+	stop(&m);
+}
+
+/* Once they do, what is near it is mapped, too, so that mappings are few. */
+static void queue_of_1024_entries_pins_the_lists_that_are_needed(void **state)
+{
+	const size_t queues = 1024 * 64 + 1024 * 16;
+	struct emu_usage before;
+	struct machine m;
+
+	start_queue(&m, 1024, &before);
+	for (int i = 0; i < 1023; i++) {
+		struct nvme_rq *rq = nvme_rq_acquire(m.sq);
+		size_t portions = (size_t)i / 64 + 1;
+
+		assert_int_equal(rq->page.iova, 0);
+		assert_page(&m, rq);
+		assert_int_equal(usage_since(&before).dma_maps, 2 + portions);
+		assert_int_equal(usage_since(&before).dma_bytes,
+				 queues + (i < 960 ? portions * 64 : 1023) * PAGE);
+	}
 	for (int i = 0; i < 1023; i++)
 		for (size_t k = 0; k < PAGE; k += 512)
 			assert_int_equal(((uint8_t *)m.sq->rqs[i].page.vaddr)[k], i & 0xff);
@@ -85,8 +254,10 @@ static void queue_of_65536_entries_works(void **state)
 	}
 	assert_null_with(nvme_rq_acquire(m.sq), EBUSY);
 	assert_page(&m, &m.sq->rqs[65534]);
+	for (int i = 0; i < 65535; i++)
+		assert_int_equal(vfn_nvme_rq_ready(&m.sq->rqs[i]), 0);
 	/* mappings are few: their number has a limit */
-	assert_true(usage_since(&before).dma_maps < 20);
+	assert_int_equal(usage_since(&before).dma_maps, 2 + 1024);
 	assert_int_equal(usage_since(&before).dma_bytes, 65536 * 80 + 65535 * PAGE);
 	for (int i = 0; i < 65535; i++)
 		nvme_rq_release(&m.sq->rqs[i]);
@@ -133,7 +304,7 @@ static void request_that_was_never_taken_has_no_completion(void **state)
 }
 
 /* W32: nothing is lost where there is no memory now */
-static void acquire_without_memory_fails_and_the_next_works(void **state)
+static void page_without_memory_fails_and_the_next_attempt_works(void **state)
 {
 	struct emu_usage before;
 	struct machine m;
@@ -141,41 +312,37 @@ static void acquire_without_memory_fails_and_the_next_works(void **state)
 
 	start_queue(&m, 1024, &before);
 	for (int i = 0; i < 1023; i++) {
-		struct nvme_rq *rq;
+		struct nvme_rq *rq = nvme_rq_acquire(m.sq);
+		union nvme_cmd cmd = spoilt();
 
-		emu_fail_at(EMU_INIT, 1, ENOMEM);
-		errno = 0;
-		rq = i % 2 ? nvme_rq_acquire(m.sq) : nvme_rq_acquire_atomic(m.sq);
-		if (emu_fail_fired()) {
-			assert_null(rq);
+		emu_fail_at(EMU_DMA_MAP, 1, ENOMEM);
+		if (nvme_rq_map_prp(&m.ctrl, rq, &cmd, 0x10000, 3 * PAGE)) {
 			assert_int_equal(errno, ENOMEM);
-			assert_int_equal(free_requests(m.sq), 1023 - i);
+			assert_harmless(&cmd);
+			assert_int_equal(rq->page.iova, 0);
+			assert_int_equal(vfn_nvme_rq_ready(rq), 0);
 			failures++;
-			rq = nvme_rq_acquire(m.sq);
 		}
 		emu_fail_at(0, 0, 0);
 		assert_page(&m, rq);
-		assert_int_equal(rq->cid, i);
 	}
-	assert_in_range(failures, 2, 20);
-	assert_null_with(nvme_rq_acquire(m.sq), EBUSY);
+	assert_int_equal(failures, 16);
 	nvme_close(&m.ctrl);
 }
 
 /* V11, V12 */
-static int take_all(void *arg)
+static int ready_all(void *arg)
 {
 	struct nvme_sq *sq = arg;
-	struct nvme_rq *rq;
-	int n = 0;
 
-	for (; (rq = nvme_rq_acquire(sq)); n++)
-		rq->opaque = sq;
+	for (int i = 0; i < sq->qsize - 1; i++)
+		if (vfn_nvme_rq_ready(&sq->rqs[i]))
+			return -1;
 
-	return errno == EBUSY ? 0 : -1;
+	return 0;
 }
 
-static void each_call_failing_while_requests_are_taken_loses_nothing(void **state)
+static void each_call_failing_while_pages_are_mapped_loses_nothing(void **state)
 {
 	struct emu_usage before;
 	struct machine m;
@@ -184,15 +351,13 @@ static void each_call_failing_while_requests_are_taken_loses_nothing(void **stat
 	start(&m, NULL);
 	before = emu_usage();
 	for (unsigned int n = 1; fired; n++) {
-		assert_int_equal(nvme_create_ioqpair(&m.ctrl, 1, 100, -1, 0), 0);
+		assert_int_equal(nvme_create_ioqpair(&m.ctrl, 1, 200, -1, 0), 0);
 		emu_fail_at(EMU_INIT, n, EIO);
-		if (take_all(&m.ctrl.sq[1]))
+		if (ready_all(&m.ctrl.sq[1]))
 			assert_in_range(errno == ENOMEM ? EIO : errno, EIO, EIO);
 		fired = emu_fail_fired();
 		emu_fail_at(0, 0, 0);
-		assert_int_equal(take_all(&m.ctrl.sq[1]), 0);
-		for (int i = 0; i < 99; i++)
-			assert_ptr_equal(m.ctrl.sq[1].rqs[i].opaque, &m.ctrl.sq[1]);
+		assert_int_equal(ready_all(&m.ctrl.sq[1]), 0);
 		assert_int_equal(nvme_delete_ioqpair(&m.ctrl, 1), 0);
 		emu_assert_usage(&before);
 	}
@@ -223,7 +388,7 @@ static void request_taken_from_the_stack_gets_its_page_when_it_is_needed(void **
 	}
 	for (int i = 39; i >= 0; i--) {
 		cmd = spoilt();
-		if (!rqs[i]->page.iova) {
+		if (i == 39) {
 			emu_fail_at(EMU_DMA_MAP, 1, ENOMEM);
 			assert_fails_with(nvme_rq_map_prp(&m.ctrl, rqs[i], &cmd, 0x10000, MIB),
 					  ENOMEM);
@@ -237,16 +402,94 @@ static void request_taken_from_the_stack_gets_its_page_when_it_is_needed(void **
 	nvme_close(&m.ctrl);
 }
 
-static void sync_without_memory_for_a_request_says_so(void **state)
+static void sync_without_memory_for_a_list_says_so(void **state)
 {
-	union nvme_cmd cmd = flush_cmd();
+	union nvme_cmd cmd = rw_cmd(OP_READ, 0, 3 * PAGE / 512);
 	struct emu_usage before;
 	struct machine m;
 
 	start_queue(&m, 8, &before);
+	assert_int_equal(iommu_get_dmabuf(__iommu_ctx(&m.ctrl), &m.buf, 3 * PAGE, 0), 0);
 	emu_fail_at(EMU_DMA_MAP, 1, ENOMEM);
-	assert_fails_with(nvme_sync(&m.ctrl, m.sq, &cmd, NULL, 0, NULL), ENOMEM);
-	assert_int_equal(nvme_sync(&m.ctrl, m.sq, &cmd, NULL, 0, NULL), 0);
+	assert_fails_with(nvme_sync(&m.ctrl, m.sq, &cmd, m.buf.vaddr, 3 * PAGE, NULL), ENOMEM);
+	assert_int_equal(nvme_sync(&m.ctrl, m.sq, &cmd, m.buf.vaddr, 3 * PAGE, NULL), 0);
+	stop(&m);
+}
+
+/* ---- a request's page by its address ---- */
+
+static void page_is_found_by_its_address(void **state)
+{
+	struct emu_usage before;
+	struct nvme_rq *rq;
+	struct machine m;
+	iova_t iova, again;
+
+	start_queue(&m, 1024, &before);
+	for (int i = 0; i < 900; i += 100) {
+		char *page = m.sq->rqs[i].page.vaddr;
+		struct iommu_ctx *ctx = __iommu_ctx(&m.ctrl);
+
+		switch (i / 100 % 4) {
+		case 0:
+			assert_true(iommu_translate_vaddr(ctx, page + 8, &iova));
+			iova -= 8;
+			break;
+		case 1:
+			assert_int_equal(vfn_iommu_translate(ctx, page, PAGE, &iova), PAGE);
+			break;
+		case 2:
+			assert_int_equal(iommu_map_vaddr(ctx, page, PAGE, &iova, 0), 0);
+			break;
+		default:
+			assert_int_equal(iommu_pin(ctx, page, PAGE), 0);
+			assert_true(iommu_translate_vaddr(ctx, page, &iova));
+			iommu_unpin(ctx, page, PAGE);
+			break;
+		}
+		assert_int_equal(vfn_nvme_rq_ready(&m.sq->rqs[i]), 0);
+		assert_int_equal(m.sq->rqs[i].page.iova, iova);
+		assert_true(iommu_translate_vaddr(ctx, page, &again));
+		assert_int_equal(again, iova);
+	}
+	rq = &m.sq->rqs[1022];
+	emu_fail_at(EMU_DMA_MAP, 1, ENOMEM);
+	assert_false(iommu_translate_vaddr(__iommu_ctx(&m.ctrl), rq->page.vaddr, &iova));
+	assert_true(iommu_translate_vaddr(__iommu_ctx(&m.ctrl), rq->page.vaddr, &iova));
+	assert_int_equal(nvme_delete_ioqpair(&m.ctrl, 1), 0);
+	emu_assert_usage(&before);
+	nvme_close(&m.ctrl);
+}
+
+/* A list of one page only, however many it takes; and no page that is not there. */
+static void page_given_as_list_memory_stays_one_page(void **state)
+{
+	struct emu_usage before;
+	union nvme_cmd cmd;
+	struct nvme_rq *rq;
+	struct machine m;
+
+	start_queue(&m, 128, &before);
+	rq = nvme_rq_acquire(m.sq);
+	cmd = spoilt();
+	assert_fails_with(nvme_map_prp(&m.ctrl, rq->page.vaddr, 1, &cmd, 0x10000, 514 * PAGE),
+			  EINVAL);
+	assert_harmless(&cmd);
+	assert_int_equal(nvme_map_prp(&m.ctrl, rq->page.vaddr, 1, &cmd, 0x10000, 513 * PAGE), 0);
+	assert_fails_with(nvme_map_prp(&m.ctrl, (leint64_t *)rq->page.vaddr + 1, 1, &cmd, 0x10000,
+				       PAGE),
+			  EINVAL);
+	rq = &m.sq->rqs[126];
+	assert_fails_with(nvme_map_prp(&m.ctrl, rq->page.vaddr, 2, &cmd, 0x10000, PAGE), EFAULT);
+	assert_fails_with(nvme_map_prp(&m.ctrl, (leint64_t *)rq->page.vaddr + 1, 1, &cmd, 0x10000,
+				       PAGE),
+			  EFAULT);
+	emu_fail_at(EMU_DMA_MAP, 1, ENOMEM);
+	cmd = spoilt();
+	assert_fails_with(nvme_map_prp(&m.ctrl, rq->page.vaddr, 1, &cmd, 0x10000, 3 * PAGE),
+			  EFAULT);
+	assert_harmless(&cmd);
+	assert_int_equal(nvme_map_prp(&m.ctrl, rq->page.vaddr, 1, &cmd, 0x10000, 3 * PAGE), 0);
 	nvme_close(&m.ctrl);
 }
 
@@ -570,14 +813,19 @@ static void segments_of_the_callers_that_are_no_good_are_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		test(queue_of_1024_entries_pins_what_is_used),
+		test(queue_of_1024_entries_pins_no_page_for_commands_of_two_pages),
+		test(fast_calls_pin_no_page_for_commands_of_two_pages),
+		test(page_is_mapped_when_a_list_needs_it),
+		test(queue_of_1024_entries_pins_the_lists_that_are_needed),
 		test(queue_of_65536_entries_works),
 		test(queue_of_each_size_has_its_requests),
 		test(request_that_was_never_taken_has_no_completion),
-		test(acquire_without_memory_fails_and_the_next_works),
-		test(each_call_failing_while_requests_are_taken_loses_nothing),
+		test(page_without_memory_fails_and_the_next_attempt_works),
+		test(each_call_failing_while_pages_are_mapped_loses_nothing),
 		test(request_taken_from_the_stack_gets_its_page_when_it_is_needed),
-		test(sync_without_memory_for_a_request_says_so),
+		test(sync_without_memory_for_a_list_says_so),
+		test(page_is_found_by_its_address),
+		test(page_given_as_list_memory_stays_one_page),
 		test(prp_lists_are_chained),
 		test(sgl_segments_are_chained),
 		test(more_pieces_than_a_page_holds_go_by_sgl),
