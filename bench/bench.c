@@ -33,18 +33,20 @@ int main(int argc, char **argv)
 
 	r = ring_open(&ctrl, 1);
 	other = ring_open(&ctrl, 2);
-	if (!strcmp(what, "contents"))
+	if (!strcmp(what, "contents")) {
 		measure_contents(r);
-	else if (!strcmp(what, "counts"))
+		measure_contents(other);
+	} else if (!strcmp(what, "counts")) {
 		measure_counts(r, all);
-	else if (!strcmp(what, "lines"))
+	} else if (!strcmp(what, "lines")) {
 		measure_lines(r, all);
-	else if (!strcmp(what, "times"))
+	} else if (!strcmp(what, "times")) {
 		measure_times(r, all);
-	else if (!strcmp(what, "threads"))
+	} else if (!strcmp(what, "threads")) {
 		measure_threads(r, other);
-	else
+	} else {
 		status = 2;
+	}
 	ring_close(other);
 	ring_close(r);
 	rig_stop(&ctrl);

@@ -11,7 +11,9 @@ of today to bench/figures.json.
 """
 
 import argparse
+import itertools
 import json
+import os
 import pathlib
 import re
 import subprocess
@@ -52,13 +54,14 @@ def callgrind_parts(lines):
 
 
 def instructions(costs, ios):
-    """Instructions per I/O to submit and to complete, from one part."""
+    """Instructions per I/O to submit and to complete, and the controller's, from one part."""
     def net(kind):
         idle = f"measured_{kind}_nothing"
         return round(sum(-cost if name.startswith(idle) else cost for name, cost in costs.items()
                          if name.startswith(f"measured_{kind}_")) / ios, 2)
 
-    return {"submit": net("submit"), "complete": net("complete")}
+    return {"submit": net("submit"), "complete": net("complete"),
+            "controller": round(costs.get("controller_serve", 0) / ios, 2)}
 
 
 def traced_lines(marks, trace):
@@ -70,9 +73,9 @@ def traced_lines(marks, trace):
         if access[0] != " ":
             continue
         address, size = access[3:].split(",")
-        address = int(address, 16)
+        address, size = int(address, 16), int(size)
         # marks are 4 bytes; the memory was cleared in larger pieces before
-        mark = size == "4" and names.get(address)
+        mark = size == 4 and names.get(address)
         if mark == "window":
             inside = not inside
         elif mark == "round":
@@ -83,7 +86,7 @@ def traced_lines(marks, trace):
             rows.append(sum(len(one - idle) for one in rounds) / len(rounds))
             rounds = []
         elif inside:
-            touched.update(line for line in range(address // LINE, (address + int(size) - 1) // LINE + 1)
+            touched.update(line for line in range(address // LINE, (address + size - 1) // LINE + 1)
                            if line not in ignore)
     return rows
 
@@ -115,7 +118,8 @@ def count(program, everything):
     """Rows with their instructions."""
     with tempfile.TemporaryDirectory() as folder:
         out = pathlib.Path(folder) / "callgrind.out"
-        rows = objects(run(["valgrind", "--tool=callgrind", "--toggle-collect=measured_*", "--zero-before=row_begin",
+        rows = objects(run(["valgrind", "--tool=callgrind", "--toggle-collect=measured_*",
+                            "--toggle-collect=controller_serve", "--zero-before=row_begin",
                             "--dump-before=row_end", "--combine-dumps=yes", f"--callgrind-out-file={out}",
                             program, "counts", *(["all"] if everything else [])]))
         with out.open(encoding="utf-8") as lines:
@@ -127,18 +131,26 @@ def count(program, everything):
     return rows
 
 
-def trace(program):
-    """The important rows with their lines per I/O."""
-    command = ["valgrind", "--tool=lackey", "--trace-mem=yes", program, "lines"]
+def trace(program, everything):
+    """Rows with their lines per I/O."""
+    command = ["valgrind", "--tool=lackey", "--trace-mem=yes", program, "lines", *(["all"] if everything else [])]
     with tempfile.TemporaryFile("w+", encoding="utf-8") as out, \
             subprocess.Popen(command, stdout=out, stderr=subprocess.PIPE) as tool, \
             subprocess.Popen(["grep", "^ "], stdin=tool.stderr, stdout=subprocess.PIPE, text=True) as accesses:
-        text = accesses.stdout.read()
+        # what it prints first is needed to understand the rest, of which there is too much to keep
+        start = []
+        for access in accesses.stdout:
+            start.append(access)
+            if len(start) % 65536 == 0 and os.fstat(out.fileno()).st_size:
+                break
+        # not by reading on, as its place in the file is that of the program
+        text = os.pread(out.fileno(), 1024, 0).partition(b"\n")[0]
+        counted = traced_lines(json.loads(text or "null"), itertools.chain(start, accesses.stdout))
         if tool.wait():
             fail("lackey failed")
         out.seek(0)
-        marks, *rows = objects(out.read())
-    for row, lines in zip(rows, traced_lines(marks, text.splitlines())):
+        _, *rows = objects(out.read())
+    for row, lines in zip(rows, counted):
         row["lines"] = round(lines / row["depth"], 2)
     return rows
 
@@ -152,13 +164,46 @@ def join(rows, more):
     return [row | known.get(tuple(row[name] for name in KEY), {}) for row in rows]
 
 
+def driver_instructions(row):
+    """What the driver takes per I/O."""
+    return round(row["instructions"]["submit"] + row["instructions"]["complete"], 2)
+
+
 def add_ratios(rows):
-    """How many times the lower bound, of the same size and depth, a row costs; with the same way to ring if possible."""
+    """How many times the lower bound, of the same size, depth and way to ring, a row costs."""
     bounds = {tuple(row[name] for name in KEY[1:]): row for row in rows if row["case"] == "bound"}
     for row in rows:
         bound = bounds.get((row["each"], False, row["depth"], row["bytes"]))
         if bound:
+            row["instructions_of_bound"] = round(driver_instructions(row) / driver_instructions(bound), 2)
             row["ns_of_bound"] = round(row["driver"][0] / bound["driver"][0], 2)
+
+
+# What a row may have at most: for which rows, its name for people, where it is, and the limit.
+SMALL = (512, 4096)
+TARGETS = (
+    (("io",), (False,), (1,), SMALL, "instr", driver_instructions, 165),
+    (("io",), (False,), (32,), SMALL, "instr", driver_instructions, 90),
+    (("io",), (False,), (32,), (128 << 10,), "instr", driver_instructions, 170),
+    (("io",), (False,), (32,), SMALL, "lines", lambda row: row["lines"], 3.0),
+    (("io",), (False,), (1, 32), SMALL, "x bound ns", lambda row: row["ns_of_bound"], 1.3),
+    (("iova",), (False, True), (32,), SMALL, "instr", driver_instructions, 130),
+    (("vaddr",), (False, True), (32,), SMALL, "instr", driver_instructions, 170),
+)
+
+
+def target(name, limit, value):
+    """A target and whether it is met."""
+    return {"name": name, "limit": limit, "is": value, "met": value <= limit}
+
+
+def add_targets(rows):
+    """Those of each row."""
+    for row in rows:
+        row["targets"] = [target(name, limit, value(row))
+                          for cases, each, depths, sizes, name, value, limit in TARGETS
+                          if row["case"] in cases and row["each"] in each and row["depth"] in depths
+                          and row["bytes"] in sizes and not row["shadow"]]
 
 
 def measure(build, everything):
@@ -166,8 +211,10 @@ def measure(build, everything):
     program = build / "bench/bench"
     run([program, "contents"])
     choice = ["all"] if everything else []
-    rows = join(join(count(program, everything), trace(program)), objects(run([program, "times", *choice])))
+    rows = join(join(count(program, everything), trace(program, everything)),
+                objects(run([program, "times", *choice])))
     add_ratios(rows)
+    add_targets(rows)
     translate = build / "bench/bench-translate"
     return {
         "compiler": compiler(build),
@@ -204,19 +251,35 @@ def doorbells(row):
     return ("shadow, " if row["shadow"] else "") + ("each" if row["each"] else "batch")
 
 
-HEAD = (f"{'':66} {'instructions':^23}   {'lines':>5}   ns: medians (quartiles)\n"
-        f"{'reads by':38}{'size':>8} {'QD':>4} {'doorbells':14} {'submit':>7} {'compl.':>7} {'all':>7}   {'':>5}   "
-        f"{'all':>7}{'':21}{'submit':>7} {'compl.':>7} {'ctrl.':>7} {'x bound':>8}")
+def ratio(value):
+    """How many times something else; where that is not there, nothing."""
+    return "" if value is None else f"{value:.2f}"
+
+
+def verdicts(targets):
+    """Targets in a few words."""
+    return ", ".join(f"{one['limit']:g} {one['name']} {'met' if one['met'] else 'MISSED'}" for one in targets)
+
+
+HEAD = (f"{'':38} {'instructions':^39}  {'lines':>5}   ns: medians (quartiles)\n"
+        f"{'':38} {'submit':>7} {'compl.':>7} {'driver':>7} {'x bound':>7} {'contr.':>7}  {'':>5}"
+        f" {'driver':>7}{'':19} {'x bound':>7} {'submit':>7} {'compl.':>7} {'contr.':>7}   targets")
+
+
+def group_text(row):
+    """What the rows of a group have in common."""
+    return (f"{size(row['bytes'])}, QD {row['depth']}, {'shadow ' if row['shadow'] else ''}"
+            f"doorbell {'for each command' if row['each'] else 'once for all'}")
 
 
 def row_text(row):
     """A row of the first table. What a clock between the parts says of few I/Os at a time would be noise."""
     count_of = row["instructions"]
     parts = [f"{row[name][0]:7.2f}" if row["depth"] >= 8 else f"{'':7}" for name in ("submit", "complete")]
-    return (f"{row['what']:38}{size(row['bytes']):>8} {row['depth']:4} {doorbells(row):14} "
-            f"{count_of['submit']:7.1f} {count_of['complete']:7.1f} {sum(count_of.values()):7.1f}   "
-            f"{row.get('lines', ''):>5}   {ns(row['driver']):<28}{parts[0]} {parts[1]} "
-            f"{row['controller'][0]:7.2f} {row.get('ns_of_bound', ''):>8}")
+    return (f"  {row['what']:36} {count_of['submit']:7.1f} {count_of['complete']:7.1f} {driver_instructions(row):7.1f} "
+            f"{ratio(row.get('instructions_of_bound')):>7} {count_of['controller']:7.1f}  {row.get('lines', ''):>5} "
+            f"{ns(row['driver']):<26} {ratio(row.get('ns_of_bound')):>7} {parts[0]} {parts[1]} "
+            f"{row['controller'][0]:7.2f}   {verdicts(row['targets'])}").rstrip()
 
 
 def tables(data):
@@ -226,10 +289,9 @@ def tables(data):
     yield HEAD
     before = None
     for row in data["rows"]:
-        group = tuple(row[name] for name in KEY[1:])
-        if before and group != before:
-            yield ""
-        before = group
+        if group_text(row) != before:
+            before = group_text(row)
+            yield f"\n{before}"
         yield row_text(row)
 
     yield "\nThreads with a queue pair each, vfn_nvme_io, QD 32, 512 B: ns per I/O of a thread, controller included"
@@ -253,7 +315,7 @@ def tables(data):
 def figures(rows):
     """Instructions by the name of the row, of those that are checked."""
     return {f"{row['case']}, {doorbells(row)}, QD {row['depth']}, {size(row['bytes'])}":
-            round(sum(row["instructions"].values()), 2) for row in rows if row["depth"] in (1, 32)}
+            driver_instructions(row) for row in rows}
 
 
 def compare(now, then):

@@ -7,6 +7,7 @@
 
 #define COUNTED_IOS 1024
 #define TRACED_ROUNDS 8
+#define TRACED_IOS 256
 
 /* Functions that callgrind knows by name: counts start at 0 at the first, and are written at the second. */
 void row_begin(void);
@@ -29,7 +30,7 @@ static void start(struct ring *r, const struct row *row)
 		fprintf(stderr, "bench: %s cannot be prepared\n", row->c->name);
 		exit(1);
 	}
-	row_verify(r, row);
+	row_verify(r, row, 1);
 }
 
 static void finish(struct ring *r, const struct row *row)
@@ -41,6 +42,7 @@ static void finish(struct ring *r, const struct row *row)
 static void verify(struct ring *r, const struct row *row)
 {
 	start(r, row);
+	row_verify(r, row, 2 * QUEUE_ENTRIES / row->depth);
 	finish(r, row);
 }
 
@@ -76,6 +78,7 @@ static inline void mark(uint32_t *where)
 static void trace(struct ring *r, const struct row *row)
 {
 	struct doorbells *d = &r->doorbells;
+	unsigned int rounds = TRACED_IOS / row->depth;
 
 	start(r, row);
 	mark(&d->mark_window);
@@ -83,7 +86,7 @@ static void trace(struct ring *r, const struct row *row)
 	row->c->idle_complete(r, row->depth);
 	mark(&d->mark_window);
 	mark(&d->mark_round);
-	for (unsigned int i = 0; i < TRACED_ROUNDS; i++) {
+	for (unsigned int i = 0; i < rounds && i < TRACED_ROUNDS; i++) {
 		mark(&d->mark_window);
 		row->c->submit(r, row->depth, row->each);
 		mark(&d->mark_window);

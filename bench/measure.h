@@ -16,13 +16,13 @@ struct row {
 /* @fn for each row, in an order where those that are compared are next to each other. */
 void for_each_row(bool all, void (*fn)(struct ring *r, const struct row *row), struct ring *r);
 
-/* A few rounds with a controller that looks at each command; exits where one is wrong. */
-void row_verify(struct ring *r, const struct row *row);
+/* Rounds with a controller that looks at each command; exits where one is wrong. */
+void row_verify(struct ring *r, const struct row *row, unsigned int rounds);
 
 /* name, doorbells, depth and bytes as members of a JSON object */
 void row_print(const struct row *row);
 
-/* Nothing but the contents of all commands. */
+/* Nothing but the contents of all commands, all rows over the end of the queues. */
 void measure_contents(struct ring *r);
 void measure_counts(struct ring *r, bool all);
 void measure_lines(struct ring *r, bool all);

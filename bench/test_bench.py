@@ -57,7 +57,13 @@ totals: 1114
 def row(case="io", depth=32, submit=70.0, complete=30.0, size=512):
     """A row as it was counted."""
     return {"case": case, "what": case, "each": False, "shadow": False, "depth": depth, "bytes": size,
-            "instructions": {"submit": submit, "complete": complete}}
+            "instructions": {"submit": submit, "complete": complete, "controller": 29.0}}
+
+
+def timed(one, driver, lines=2.5):
+    """The same row with what was measured otherwise."""
+    return one | {"driver": [driver, 1, 9], "submit": [1, 1, 1], "complete": [1, 1, 1], "controller": [2, 2, 2],
+                  "lines": lines}
 
 
 class Counts(unittest.TestCase):
@@ -73,8 +79,8 @@ class Counts(unittest.TestCase):
     def test_loops_are_subtracted(self):
         """The sum over measured functions has those of the loops in it, too."""
         costs = {"measured_submit_io": 1000, "measured_submit_nothing": 100, "measured_complete_io": 64, "main": 7,
-                 "measured_complete_nothing_at_once": 4}
-        self.assertEqual(bench.instructions(costs, 10), {"submit": 90.0, "complete": 6.0})
+                 "measured_complete_nothing_at_once": 4, "controller_serve": 250}
+        self.assertEqual(bench.instructions(costs, 10), {"submit": 90.0, "complete": 6.0, "controller": 25.0})
 
 
 class Lines(unittest.TestCase):
@@ -84,7 +90,7 @@ class Lines(unittest.TestCase):
 
     def lines(self, trace):
         """The rows of a trace."""
-        return bench.traced_lines(self.MARKS, trace)
+        return bench.traced_lines(self.MARKS, (access + "\n" for access in trace))
 
     def test_distinct_lines_of_rounds_are_averaged_less_those_of_the_loops(self):
         """A line counts once a round; an access may be in two."""
@@ -139,6 +145,14 @@ class Check(unittest.TestCase):
         self.assertIn("iova, batch, QD 32, 512 B: not in figures.json", text)
         self.assertIn("vaddr, batch, QD 32, 512 B: in figures.json, but not measured", text)
 
+    def test_every_row_is_checked_by_a_name_of_its_own(self):
+        """Whatever its depth, size and doorbells."""
+        rows = [row(depth=depth, size=size) | {"each": each, "shadow": shadow}
+                for depth in (1, 2, 128) for size in (512, 1 << 20) for each in (False, True)
+                for shadow in (False, True)]
+        status, text, _ = self.check(rows, rows)
+        self.assertEqual((status, text), (0, "bench: 24 passed, 0 failed\n"))
+
     def test_update_writes_what_was_counted(self):
         """For the next check."""
         status, _, file = self.check([row(submit=90.0)], [row()], update=True)
@@ -149,18 +163,57 @@ class Check(unittest.TestCase):
 class Table(unittest.TestCase):
     """The text."""
 
-    def test_ratio_is_to_the_bound_of_the_same_size_and_depth(self):
-        """And the table has it."""
-        rows = [row("bound"), row(), row("bound", size=4096), row(size=4096)]
-        for number, one in enumerate(rows, 1):
-            one |= {"driver": [4.0 * number, 1, 9], "submit": [1, 1, 1], "complete": [1, 1, 1],
-                    "controller": [2, 2, 2], "lines": 2.5}
+    def text(self, rows, **more):
+        """The tables of these rows."""
         bench.add_ratios(rows)
-        self.assertEqual([one["ns_of_bound"] for one in rows], [1.0, 2.0, 1.0, 1.33])
-        data = {"compiler": "cc", "rows": rows, "threads": [], "memory": [{"entries": 8, "bytes": 512, "pinned": 2048}],
-                "translation": [{"name": "lookup", "mappings": 1, "threads": 2, "ns": 1.5, "target": 5}]}
-        text = "\n".join(bench.tables(data))
-        self.assertRegex(text, r"io +4 KiB +32 batch +70.0 +30.0 +100.0 +2.5 +16.00 \(1.00 to 9.00\) .* 1.33\n")
+        bench.add_targets(rows)
+        data = {"compiler": "cc", "rows": rows, "threads": [], "memory": [], "translation": []}
+        return "\n".join(bench.tables(data | more))
+
+    def test_ratio_is_to_the_bound_of_the_same_size_depth_and_doorbells(self):
+        """Of instructions and of ns, and the table has it."""
+        each = {"each": True}
+        rows = [timed(row("bound", submit=20.0), 4), timed(row(), 8), timed(row("bound", submit=70.0, size=4096), 12),
+                timed(row(size=4096), 16), timed(row("bound", submit=170.0) | each, 16), timed(row() | each, 16)]
+        text = self.text(rows)
+        self.assertEqual([one["ns_of_bound"] for one in rows], [1.0, 2.0, 1.0, 1.33, 1.0, 1.0])
+        self.assertEqual([one["instructions_of_bound"] for one in rows], [1.0, 2.0, 1.0, 1.0, 1.0, 0.5])
+        self.assertRegex(text, r"512 B, QD 32, doorbell for each command\n +bound .*\n"
+                               r" +io +70.0 +30.0 +100.0 +0.50 +29.0 +2.5 +16.00 \(1.00 to 9.00\) +1.00 ")
+
+    def test_row_without_a_bound_has_no_ratio(self):
+        """As there is none for shadow doorbells alone."""
+        self.assertRegex(self.text([timed(row(depth=8), 8)]), r"io +70.0 +30.0 +100.0 +29.0 +2.5 +8.00 ")
+
+    def test_target_is_met_or_missed_in_the_row(self):
+        """Each limit is still within."""
+        text = self.text([timed(row("bound"), 10), timed(row(submit=60.0), 13, lines=3.0)])
+        self.assertRegex(text, r"io .*   90 instr met, 3 lines met, 1.3 x bound ns met")
+        text = self.text([timed(row("bound"), 10), timed(row(submit=60.1), 13.1, lines=3.1)])
+        self.assertRegex(text, r"io .*   90 instr MISSED, 3 lines MISSED, 1.3 x bound ns MISSED")
+
+    def test_targets_are_of_their_rows_only(self):
+        """The contract's calls count with a doorbell for each command, too; nobody promised for shadow doorbells."""
+        shadow, each = {"shadow": True}, {"each": True}
+
+        def limits(one):
+            bounds = [timed(row("bound", depth=one["depth"], size=one["bytes"]), 1)]
+            rows = [*bounds, timed(one, 1)]
+            bench.add_ratios(rows)
+            bench.add_targets(rows)
+            return [(target["name"], target["limit"]) for target in rows[-1]["targets"]]
+
+        self.assertEqual(limits(row(depth=1, size=4096)), [("instr", 165), ("x bound ns", 1.3)])
+        self.assertEqual(limits(row(size=128 << 10)), [("instr", 170)])
+        self.assertEqual(limits(row("iova")), [("instr", 130)])
+        self.assertEqual(limits(row("vaddr")), [("instr", 170)])
+        self.assertEqual(limits(row("iova") | each), [("instr", 130)])
+        self.assertEqual(limits(row("bound")) + limits(row() | shadow) + limits(row(depth=8)) + limits(row("sgl")), [])
+
+    def test_memory_and_translation_follow(self):
+        """One line each."""
+        text = self.text([], memory=[{"entries": 8, "bytes": 512, "pinned": 2048}],
+                         translation=[{"name": "lookup", "mappings": 1, "threads": 2, "ns": 1.5, "target": 5}])
         self.assertRegex(text, r"8 entries, transfers of +512 B: +2 KiB\n")
         self.assertRegex(text, r"lookup +1 mappings +2 threads +1.50 +\(target 5\)")
 
