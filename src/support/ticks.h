@@ -15,6 +15,27 @@ static inline uint64_t ticks_of_crystal(uint32_t denominator, uint32_t numerator
 	return denominator ? (uint64_t)crystal * numerator / denominator : 0;
 }
 
+struct ticks_cpuid {
+	uint32_t eax, ebx, ecx, edx;
+};
+
+typedef struct ticks_cpuid ticks_cpuid_fn(uint32_t leaf);
+
+/*
+ * What an x86-64 CPU, or the hypervisor in front of it, states; 0 if neither does.
+ * Leaf 0x16 is not asked: it has the core's frequency, rounded, and not the
+ * counter's.
+ */
+uint64_t ticks_stated(ticks_cpuid_fn *cpuid);
+
+/* The clock, and what the counter said before and after. */
+struct ticks_moment {
+	uint64_t before, ns, after;
+};
+
+/* The one with the least between before and after; of @n, at least 1. */
+const struct ticks_moment *ticks_sharpest(const struct ticks_moment *moments, unsigned int n);
+
 /* Against the monotonic clock, which takes 20 ms. */
 uint64_t ticks_measure(void);
 

@@ -31,19 +31,22 @@ VFN_INLINE uint64_t get_ticks(void)
 }
 
 /**
- * get_ticks_freq_arch - frequency of the counter as the CPU itself states it
+ * get_ticks_freq_arch - frequency of the counter as the machine states it
  *
- * Return: ticks per second, or 0 where the CPU does not say.
+ * On x86-64 that is CPUID, where the hypervisor's leaf 0x40000010 goes before
+ * leaf 0x15, since it may scale the counter; on arm64 a register.
+ *
+ * Return: ticks per second, or 0 where nothing says.
  */
 uint64_t get_ticks_freq_arch(void);
 
 /**
  * vfn_ticks_freq - frequency of the counter
  *
- * Asks the CPU; where that does not say, measures against the monotonic clock
- * once, which takes 20 ms. Thread-safe.
+ * The first call asks get_ticks_freq_arch(), and where that does not say measures
+ * against the monotonic clock, which takes 20 ms. Thread-safe.
  *
- * Return: ticks per second, never 0.
+ * Return: ticks per second, never 0, and the same each time in each thread.
  */
 uint64_t vfn_ticks_freq(void);
 
