@@ -16,7 +16,11 @@ size_t __VFN_PAGESIZE = 4096;
 int __VFN_PAGESHIFT = 12;
 
 #if !defined(__x86_64__)
-/* Programs read the two variables without calling anything first. */
+/*
+ * A kernel for arm64 has pages of 4, 16 or 64 KiB. Programs read the two variables
+ * without calling anything first, those that look symbols up by name included, so
+ * there is no later time for this. What the kernel told the process is in its memory.
+ */
 static __attribute__((constructor)) void find_pagesize(void)
 {
 	__VFN_PAGESIZE = getauxval(AT_PAGESZ);
