@@ -78,7 +78,7 @@ void nvme_forget_cmb(struct nvme_ctrl *ctrl)
 	disable(ctrl);
 }
 
-/* What the registers say; a size of 0 for no buffer. */
+/* What the registers say; the region is left empty for no buffer. */
 static int locate(struct nvme_ctrl *ctrl, struct nvme_region *region, unsigned int *uses)
 {
 	uint32_t loc = nvme_read32(ctrl, NVME_REG_CMBLOC);
@@ -88,7 +88,11 @@ static int locate(struct nvme_ctrl *ctrl, struct nvme_region *region, unsigned i
 	if (sz == UINT32_MAX)
 		return nvme_gone(ctrl);
 
-	if (CMBSZ_SZ(sz) && CMBSZ_SZU(sz) > CMBSZ_SZU_MAX)
+	/* without a size, the unit means nothing */
+	if (!CMBSZ_SZ(sz))
+		return 0;
+
+	if (CMBSZ_SZU(sz) > CMBSZ_SZU_MAX)
 		return vfn_fail(ENOTSUP,
 				"%s: the unit of its memory buffer is reserved (CMBSZ 0x%x)",
 				nvme_name(ctrl), sz);

@@ -4,6 +4,7 @@
 
 #include <vfn/nvme/cmb.h>
 
+#define REG_CMBSZ 0x3c
 #define REG_CMBMSC 0x50
 #define CMB_LEN (256UL << 10)
 
@@ -11,6 +12,22 @@
 #define ALL_RULES 0x1f8
 /* As QEMU has it: lists may lie on both sides, and elsewhere than their commands. */
 #define QEMU_RULES 0x60
+
+/* The linker puts these around the harness's hook; a CMBSZ that the model would not have. */
+uint32_t __real_vfn_mmio_hook_read32(void *addr);
+uint32_t __wrap_vfn_mmio_hook_read32(void *addr);
+
+static struct {
+	void *addr;
+	uint32_t value;
+} cmbsz;
+
+uint32_t __wrap_vfn_mmio_hook_read32(void *addr)
+{
+	uint32_t value = __real_vfn_mmio_hook_read32(addr);
+
+	return addr && addr == cmbsz.addr ? cmbsz.value : value;
+}
 
 static struct emu_nvme_opts with_cmb(void)
 {
@@ -62,6 +79,21 @@ static void without_a_buffer_nothing_is_configured(void **state)
 	assert_fails_with(vfn_nvme_cmb_check(&m.ctrl, 0), ENOTSUP);
 	vfn_nvme_cmb_free(&m.ctrl, &mem);
 	nvme_discard_cmb(&m.ctrl);
+	stop(&m);
+}
+
+static void a_unit_without_a_size_is_no_buffer(void **state)
+{
+	struct machine m;
+
+	(void)state;
+	start(&m, NULL);
+	/* the largest unit there could be is 64 GiB, with 6 */
+	cmbsz.addr = (char *)m.ctrl.regs + REG_CMBSZ;
+	cmbsz.value = 15 << 8 | 0x1f;
+	assert_int_equal(nvme_configure_cmb(&m.ctrl), 0);
+	cmbsz.addr = NULL;
+	assert_null(m.ctrl.cmb.vaddr);
 	stop(&m);
 }
 
@@ -902,6 +934,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		test(without_a_buffer_nothing_is_configured),
+		test(a_unit_without_a_size_is_no_buffer),
 		test(a_closed_controller_has_no_buffer),
 		test(the_buffer_is_where_units_say),
 		test(the_size_is_cut_to_its_bar),
