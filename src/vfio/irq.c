@@ -10,6 +10,9 @@
 #include "os/os.h"
 #include "support/error.h"
 
+/* Of MSI-X, whose table has no more (PCI Express Base Specification, section 7.7.2); others have fewer. */
+#define VECTORS_MAX 2048
+
 /* It has one vector, which is on exactly while it has an eventfd. */
 static bool is_intx(struct vfio_device *dev)
 {
@@ -290,6 +293,8 @@ int vfio_use_irq(struct vfio_device *dev, unsigned int index)
 
 	if (!info.count || !(info.flags & VFIO_IRQ_INFO_EVENTFD))
 		return no_such_irq(index);
+	if (info.count > VECTORS_MAX)
+		return vfn_fail(EPROTO, "the kernel reports %u interrupt vectors", info.count);
 
 	dev->irq_info = info;
 

@@ -87,7 +87,8 @@ int vfio_pci_get_irq_info(struct vfio_pci_device *pci, struct vfio_irq_info *irq
  * @pci: open device
  * @type: which; all interrupts are off afterwards, irq_info describes the new kind
  *
- * Return: 0, or -1 with errno: ENODEV (closed), ENOTSUP (the device has none of that kind).
+ * Return: 0, or -1 with errno: ENODEV (closed), ENOTSUP (the device has none of that kind),
+ * EPROTO (the kernel contradicts itself).
  */
 int vfn_vfio_select_irq(struct vfio_pci_device *pci, enum vfn_irq_type type);
 

@@ -117,6 +117,16 @@ static void select_for_a_closed_device_is_enodev(void **state)
 	assert_fails_with(vfn_vfio_select_irq(&pci, VFN_IRQ_MSIX), ENODEV);
 }
 
+static void vectors_beyond_what_pci_has_are_refused(void **state)
+{
+	plug((struct emu_pci_opts){ .msix_vectors = 2049 });
+	assert_fails_with(vfio_pci_open(&pci, EMU_BDF), EPROTO);
+	assert_int_equal(emu_usage().fds, 0);
+	emu_pci_find(EMU_BDF)->irq[VFIO_PCI_MSIX_IRQ_INDEX].count = 2048;
+	open_device();
+	assert_int_equal(pci.dev.irq_info.count, 2048);
+}
+
 static void select_that_fails_has_the_errno_of_the_kernel(void **state)
 {
 	open_with();
@@ -555,6 +565,7 @@ int main(void)
 		test(select_takes_another_kind),
 		test(select_of_what_is_not_there_is_not_supported),
 		test(select_for_a_closed_device_is_enodev),
+		test(vectors_beyond_what_pci_has_are_refused),
 		test(select_that_fails_has_the_errno_of_the_kernel),
 		test(vector_signals_its_eventfd),
 		test(set_irq_without_start_begins_at_the_first),
