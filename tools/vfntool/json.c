@@ -16,8 +16,10 @@ static void put_string(FILE *out, const char *s)
 			s++;
 		} else if (*s == '"' || *s == '\\') {
 			fprintf(out, "\\%c", *s++);
-		} else if ((unsigned char)*s < 0x20 || *s == 0x7f) {
-			fprintf(out, "\\u%04x", (unsigned char)*s++);
+		} else if (is_control(s, len)) {
+			/* the last byte is the number of all of them */
+			fprintf(out, "\\u%04x", (unsigned char)s[len - 1]);
+			s += len;
 		} else {
 			fwrite(s, 1, len, out);
 			s += len;

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "json.h"
 
@@ -42,6 +43,15 @@ static void text_number(FILE *out, int number)
 		fprintf(out, "%5d", number);
 }
 
+static void text_driver(FILE *out, const char *driver)
+{
+	size_t len = strlen(driver);
+
+	fputs("  ", out);
+	put_text(out, driver);
+	fprintf(out, "%*s  ", len < 12 ? (int)(12 - len) : 0, "");
+}
+
 static void text_name(FILE *out, const struct vfn_pci_info *info)
 {
 	char *vendor = vendor_name(info->vendor);
@@ -65,7 +75,7 @@ static int text_device(struct listing *list, const struct vfn_pci_info *info)
 	text_number(out, info->iommu_group);
 	fputc(' ', out);
 	text_number(out, info->numa_node);
-	fprintf(out, "  %-12s  ", info->driver ? info->driver : "-");
+	text_driver(out, info->driver ? info->driver : "-");
 	text_name(out, info);
 	fputc('\n', out);
 

@@ -188,8 +188,11 @@ static int show_text(FILE *out, const struct details *d)
 	row(out, "driver", info->driver);
 	row(out, "driver override", info->driver_override);
 	record_row(out, d);
-	if (d->pf)
-		fprintf(out, "  virtual function of %s\n", d->pf);
+	if (d->pf) {
+		fputs("  virtual function of ", out);
+		put_text(out, d->pf);
+		fputc('\n', out);
+	}
 	number_row(out, "IOMMU group", info->iommu_group);
 	if (info->iommu_group >= 0 && vfn_pci_group_members(info->bdf, member_row, out))
 		return -1;

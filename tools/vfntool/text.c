@@ -36,7 +36,7 @@ unsigned int utf8_length(const char *text)
 	return len;
 }
 
-static bool is_control(const char *text, unsigned int len)
+bool is_control(const char *text, unsigned int len)
 {
 	const unsigned char *s = (const unsigned char *)text;
 

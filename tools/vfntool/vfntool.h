@@ -42,6 +42,9 @@ void put_text(FILE *out, const char *s);
 /* Bytes of the UTF-8 character at @s, 0 if it is none. */
 unsigned int utf8_length(const char *s);
 
+/* Whether the character at @s, of @len bytes, does something to a terminal. */
+bool is_control(const char *s, unsigned int len);
+
 /*
  * Reports are written to memory and come out whole or not at all. report_open()
  * returns 0, or complains and returns 1; the others return the exit status.

@@ -331,6 +331,22 @@ static void list_json_is_complete(void **state)
 }
 
 /* T7: a mount point may hold anything but NUL */
+/* Some terminals obey U+0080 to U+009F, too. */
+static void hostile_driver_is_escaped(void **state)
+{
+	add_bound(EMU_BDF, "nvme");
+	emu_link(DEV "/driver", "../../x\x1b[31m\xc2\x9b"
+				"2J");
+	emu_dir("/sys/devices/\x1b]0;\xc2\x90");
+	emu_link(DEV "/physfn", "/sys/devices/\x1b]0;\xc2\x90");
+	assert_int_equal(run("list"), 0);
+	assert_has(out, "  x\\x1b[31m\\xc2\\x9b2J ");
+	assert_int_equal(run("list --json"), 0);
+	assert_has(out, "\"x\\u001b[31m\\u009b2J\"");
+	assert_int_equal(run("show " EMU_BDF), 0);
+	assert_has(out, "virtual function of \\x1b]0;\\xc2\\x90\n");
+}
+
 static void hostile_mount_point_is_escaped(void **state)
 {
 	add_bound(EMU_BDF, "nvme");
@@ -475,6 +491,7 @@ int main(void)
 		tool_test(list_without_nvme_says_so),
 		tool_test(list_names_group_members_and_users),
 		tool_test(list_json_is_complete),
+		tool_test(hostile_driver_is_escaped),
 		tool_test(hostile_mount_point_is_escaped),
 		tool_test(show_tells_record_and_regions),
 		tool_test(show_tells_group_function_and_users),
