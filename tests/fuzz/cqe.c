@@ -85,11 +85,12 @@ static void complete(unsigned int nth, uint16_t status)
 
 static void act(struct input *in)
 {
+	unsigned int what = take_to(in, 7), nth;
 	struct nvme_cqe cqe = {};
-	unsigned int what = take_to(in, 7);
 
 	if (what < 5) {
-		complete(take_to(in, 255), (uint16_t)(what ? 0 : take(in, 2)));
+		nth = take_to(in, 255);
+		complete(nth, (uint16_t)(what ? 0 : take(in, 2)));
 		return;
 	}
 

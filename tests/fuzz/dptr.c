@@ -135,6 +135,8 @@ static void check(struct expect *e, int ret, const union nvme_cmd *cmd, uint64_t
 
 static uint64_t take_len(struct input *in)
 {
+	uint64_t v;
+
 	switch (take_to(in, 7)) {
 	case 0:
 		/* what takes all list pages that there can be takes long */
@@ -146,7 +148,8 @@ static uint64_t take_len(struct input *in)
 	case 3:
 		return take(in, 1) * 4;
 	case 4:
-		return take(in, 2) % 2048 * PAGE + take(in, 2);
+		v = take(in, 2) % 2048 * PAGE;
+		return v + take(in, 2);
 	default:
 		return (1 + take(in, 1) % 16) * PAGE;
 	}
@@ -155,8 +158,9 @@ static uint64_t take_len(struct input *in)
 static uint64_t take_offset(struct input *in)
 {
 	static const uint64_t masks[] = { 0, 0, 0xffc, 0xfff };
+	uint64_t mask = masks[take_to(in, 3)];
 
-	return take(in, 2) & masks[take_to(in, 3)];
+	return take(in, 2) & mask;
 }
 
 /* As vfn_nvme_io_submit() writes it into the queue. */

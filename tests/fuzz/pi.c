@@ -140,11 +140,19 @@ static void check_verify(const struct vfn_nvme_pi *pi, uint8_t *data, uint8_t *m
 			 got.found == wanted.found && got.wanted == wanted.wanted));
 }
 
+static void flip(struct input *in, uint8_t *mem, size_t n)
+{
+	size_t at = n ? take(in, 2) % n : 0;
+
+	if (n)
+		mem[at] ^= (uint8_t)take(in, 1);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct input in = { data, data + size };
 	struct vfn_nvme_pi pi = {
-		.lba_size = (uint32_t)take(&in, 1) << (take(&in, 1) & 4),
+		.lba_size = (uint32_t)take(&in, 2) & 0xff3,
 		.ms = (uint16_t)take(&in, 1) & 63,
 		.type = (uint8_t)take_to(&in, 4),
 		.guard = (uint8_t)take_to(&in, 3),
@@ -185,10 +193,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		}
 		require(!memcmp(copy, extended ? mem : meta, n));
 		free(copy);
-		if (ndata)
-			mem[take(&in, 2) % ndata] ^= (uint8_t)take(&in, 1);
-		if (nmeta && meta)
-			meta[take(&in, 2) % nmeta] ^= (uint8_t)take(&in, 1);
+		flip(&in, mem, ndata);
+		flip(&in, meta, meta ? nmeta : 0);
 	}
 	check_verify(&pi, mem, meta, blocks);
 out:

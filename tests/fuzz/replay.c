@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* A harness as a plain program: run it over files, or all files of folders, and say so in TAP. */
+
+/* Programs that a harness carries may have these under other names. */
+#undef main
+#undef exit
+
 #include "fuzz.h"
 
 #include <dirent.h>
