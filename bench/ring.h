@@ -118,9 +118,4 @@ extern const struct bench_case bench_cases[];
 extern const unsigned int bench_ncases;
 const struct bench_case *bench_case(const char *name);
 
-/* The loops alone; the second is for cases that take many completions in a call. */
-void measured_submit_nothing(struct ring *r, unsigned int depth, bool each);
-void measured_complete_nothing(struct ring *r, unsigned int depth);
-void measured_complete_nothing_at_once(struct ring *r, unsigned int depth);
-
 #endif /* VFN_BENCH_RING_H */

@@ -5,7 +5,9 @@
  * registers.
  */
 #include <errno.h>
+#include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
 #include <vfn/nvme/io.h>
 
@@ -16,20 +18,11 @@
 
 #define NLB_MAX 65536
 
-/* Where a command that is built as host words has its fields. */
-enum {
-	WORD_DW0,
-	WORD_DW2,
-	WORD_MPTR,
-	WORD_PRP1,
-	WORD_PRP2,
-	WORD_SLBA,
-	WORD_DW12,
-	WORD_DW14
-};
+/* What a template says, in two parts: dwords 0 to 3, and 12 to 15. */
+#define TEMPLATE_LOW 16
+#define TEMPLATE_HIGH offsetof(struct nvme_cmd_rw, nlb)
 
-__static_assert(offsetof(struct nvme_cmd_rw, slba) == 8 * WORD_SLBA);
-__static_assert(offsetof(struct nvme_cmd_rw, nlb) == 8 * WORD_DW12);
+__static_assert(offsetof(struct nvme_cmd_rw, mptr) == TEMPLATE_LOW);
 
 int vfn_nvme_io_prep(struct vfn_nvme_io *io, struct nvme_ctrl *ctrl, uint8_t opcode, uint32_t nsid,
 		     unsigned int lba_shift)
@@ -41,10 +34,11 @@ int vfn_nvme_io_prep(struct vfn_nvme_io *io, struct nvme_ctrl *ctrl, uint8_t opc
 				nvme_name(ctrl), lba_shift);
 
 	*io = (struct vfn_nvme_io){
-		.dw0 = opcode | (uint64_t)nsid << 32,
+		.cmd = { .opcode = opcode, .nsid = cpu_to_le32(nsid) },
 		.first_page = UINT64_MAX / 2,
 		.block = 1ULL << lba_shift,
-		.page_mask = __mps_to_pagesize(ctrl->config.mps) - 1,
+		.room = (int64_t)TABLE_PAGE_BYTES - (1L << lba_shift),
+		.slow = ctrl->config.mps ? UINT64_MAX : 3,
 	};
 
 	return 0;
@@ -52,57 +46,40 @@ int vfn_nvme_io_prep(struct vfn_nvme_io *io, struct nvme_ctrl *ctrl, uint8_t opc
 
 /* ---- submit ---- */
 
-/* Once per round of the ring. Out of line, as a choice costs more than a branch not taken. */
-static __attribute__((noinline, cold)) int wrap(struct nvme_sq *sq)
-{
-	sq->tail = 0;
-
-	return 0;
-}
-
 /* The command into its slot, the request, which is the next free one, to its owner. */
 static inline int post(struct nvme_sq *sq, const struct vfn_nvme_io *io, struct nvme_rq *rq,
 		       uint64_t slba, uint32_t nlb, uint64_t prp1, uint64_t prp2, void *opaque)
 {
-	char *slot = (char *)sq->mem.vaddr + ((size_t)sq->tail << NVME_SQES);
-	leint64_t *word = (leint64_t *)slot;
+	struct nvme_cmd_rw *rw = (struct nvme_cmd_rw *)sq->mem.vaddr + sq->tail;
 
-	sq->tail++;
+	sq->tail = __vfn_nvme_next(sq->tail, sq->qsize);
 
+	memcpy(rw, &io->cmd, TEMPLATE_LOW);
+	memcpy((char *)rw + TEMPLATE_HIGH, (const char *)&io->cmd + TEMPLATE_HIGH,
+	       sizeof(*rw) - TEMPLATE_HIGH);
+	rw->cid = rq->cid;
+	rw->mptr = cpu_to_le64(0);
+	rw->dptr.prp1 = cpu_to_le64(prp1);
+	rw->dptr.prp2 = cpu_to_le64(prp2);
+	rw->slba = cpu_to_le64(slba);
+	rw->nlb = cpu_to_le16((uint16_t)(nlb - 1));
+
+	sq->rq_top = rq->rq_next;
 	rq->opaque = opaque;
 	rq->state = VFN_NVME_RQ_TAKEN;
-	sq->rq_top = rq->rq_next;
 
-	word[WORD_DW0] = cpu_to_le64(io->dw0);
-	word[WORD_DW2] = cpu_to_le64(0);
-	word[WORD_MPTR] = cpu_to_le64(0);
-	word[WORD_PRP1] = cpu_to_le64(prp1);
-	word[WORD_PRP2] = cpu_to_le64(prp2);
-	word[WORD_SLBA] = cpu_to_le64(slba);
-	word[WORD_DW12] = cpu_to_le64(io->dw12);
-	word[WORD_DW14] = cpu_to_le64(0);
-	((struct nvme_cmd_rw *)slot)->cid = rq->cid;
-	((struct nvme_cmd_rw *)slot)->nlb = cpu_to_le16((uint16_t)(nlb - 1));
-
-	/* read back, so that no register is kept for it */
-	return unlikely(LOAD(sq->tail) == sq->qsize) ? wrap(sq) : 0;
+	return 0;
 }
 
-/* Any memory, by the calls that take any; and the next command finds this memory faster. */
+/* Any memory, by the calls that take any. */
 static __attribute__((noinline)) int submit_slowly(struct nvme_sq *sq, struct vfn_nvme_io *io,
 						   uint64_t slba, uint32_t nlb, void *buf,
 						   void *opaque)
 {
 	struct nvme_ctrl *ctrl = sq->cq->ctrl;
-	struct iommu_table *leaf = iommu_table_leaf(__iommu_ctx(ctrl), (uintptr_t)buf);
 	struct iovec iov = { .iov_base = buf, .iov_len = nlb * io->block };
-	union nvme_cmd cmd = {};
+	union nvme_cmd cmd = io->cmd;
 	struct nvme_rq *rq;
-
-	if (leaf) {
-		io->leaf = leaf->entry;
-		io->first_page = (uintptr_t)buf >> TABLE_LEAF_SHIFT << TABLE_LEVEL_SHIFT;
-	}
 
 	if (nlb < 1 || nlb > NLB_MAX)
 		return vfn_fail(EINVAL, "%s: a command of %u blocks: 1 to 65536 are possible",
@@ -112,7 +89,6 @@ static __attribute__((noinline)) int submit_slowly(struct nvme_sq *sq, struct vf
 	if (!rq)
 		return -1;
 
-	cmd.opcode = (uint8_t)io->dw0;
 	if (nvme_rq_mapv_prp(ctrl, rq, &cmd, &iov, 1)) {
 		int saved = errno;
 
@@ -126,45 +102,77 @@ static __attribute__((noinline)) int submit_slowly(struct nvme_sq *sq, struct vf
 		    opaque);
 }
 
+/* Memory in another part of the address space than that of the last command. */
+static __attribute__((noinline)) int submit_elsewhere(struct nvme_sq *sq, struct vfn_nvme_io *io,
+						      uint64_t slba, uint32_t nlb, void *buf,
+						      void *opaque)
+{
+	const struct iommu_table *leaf =
+		iommu_table_leaf(__iommu_ctx(sq->cq->ctrl), (uintptr_t)buf);
+
+	if (!leaf)
+		return submit_slowly(sq, io, slba, nlb, buf, opaque);
+
+	io->leaf = leaf->entry;
+	io->first_page = (uintptr_t)buf >> TABLE_LEAF_SHIFT << TABLE_LEVEL_SHIFT;
+
+	return vfn_nvme_io_submit(sq, io, slba, nlb, buf, opaque);
+}
+
 /* More than what is left of a page of 4 KiB, on controllers with pages of that size. */
 static __attribute__((noinline)) int submit_pages(struct nvme_sq *sq, struct vfn_nvme_io *io,
 						  uint64_t slba, uint32_t nlb, void *buf,
 						  void *opaque)
 {
-	uint64_t addr = (uintptr_t)buf, page = (addr >> TABLE_PAGE_SHIFT) - io->first_page, entry;
-	uint64_t len = nlb * io->block, prp1, prp2;
-	struct nvme_rq *rq = sq->rq_top;
+	uint64_t addr = (uintptr_t)buf, page = (addr >> TABLE_PAGE_SHIFT) - io->first_page;
+	uint64_t end = (addr & TABLE_PAGE_MASK) + nlb * io->block, entry, iova;
+	struct nvme_rq *rq;
 
-	if (unlikely(!rq || page >= TABLE_ENTRIES))
-		return submit_slowly(sq, io, slba, nlb, buf, opaque);
+	if (unlikely(page >= TABLE_ENTRIES))
+		return submit_elsewhere(sq, io, slba, nlb, buf, opaque);
 
-	/* a run is less than the most that a command can have */
 	entry = atomic_load_acquire(&io->leaf[page]);
-	prp1 = iommu_entry_iova(entry, addr);
-	if (unlikely((addr & TABLE_PAGE_MASK) + len > iommu_entry_run(entry) || (addr & 3) ||
-		     io->page_mask != TABLE_PAGE_MASK ||
-		     !nvme_second_prp(rq, prp1, len, TABLE_PAGE_MASK, &prp2)))
+	rq = sq->rq_top;
+	if (unlikely(!rq || end > iommu_entry_run(entry) || (addr & io->slow)))
 		return submit_slowly(sq, io, slba, nlb, buf, opaque);
 
-	return post(sq, io, rq, slba, nlb, prp1, prp2, opaque);
+	iova = iommu_entry_iova(entry, addr);
+	if (end > 2 * TABLE_PAGE_BYTES) {
+		if (unlikely(!rq->page.iova))
+			return submit_slowly(sq, io, slba, nlb, buf, opaque);
+		post(sq, io, rq, slba, nlb, iova, rq->page.iova, opaque);
+		/* a run has fewer pages than a list has entries */
+		nvme_put_pages(rq->page.vaddr, (iova | TABLE_PAGE_MASK) + 1,
+			       (end - 1) >> TABLE_PAGE_SHIFT);
+		return 0;
+	}
+
+	if (unlikely(!nlb))
+		return submit_slowly(sq, io, slba, nlb, buf, opaque);
+
+	return post(sq, io, rq, slba, nlb, iova, (iova | TABLE_PAGE_MASK) + 1, opaque);
 }
 
 __static_assert(TABLE_RUN_MAX << TABLE_PAGE_SHIFT <= NLB_MAX * 512UL);
+__static_assert(TABLE_RUN_MAX <= TABLE_PAGE_BYTES / sizeof(leint64_t));
 
 int vfn_nvme_io_submit(struct nvme_sq *sq, struct vfn_nvme_io *io, uint64_t slba, uint32_t nlb,
 		       void *buf, void *opaque)
 {
-	uint64_t addr = (uintptr_t)buf, page = (addr >> TABLE_PAGE_SHIFT) - io->first_page, entry;
-	struct nvme_rq *rq = sq->rq_top;
+	uint64_t addr = (uintptr_t)buf, offset = addr & TABLE_PAGE_MASK, page, entry;
+	struct nvme_rq *rq;
 
-	if ((addr & TABLE_PAGE_MASK) + nlb * io->block > TABLE_PAGE_BYTES)
+	/* none are very many here */
+	if ((int64_t)(offset + (nlb - 1) * io->block) > io->room)
 		return submit_pages(sq, io, slba, nlb, buf, opaque);
 
-	if (unlikely(!rq || page >= TABLE_ENTRIES))
-		return submit_slowly(sq, io, slba, nlb, buf, opaque);
+	page = (addr >> TABLE_PAGE_SHIFT) - io->first_page;
+	if (unlikely(page >= TABLE_ENTRIES))
+		return submit_elsewhere(sq, io, slba, nlb, buf, opaque);
 
 	entry = atomic_load_acquire(&io->leaf[page]);
-	if (unlikely(!(entry & TABLE_RUN_MASK) || (addr & 3) || !nlb))
+	rq = sq->rq_top;
+	if (unlikely(!rq || !(entry & TABLE_RUN_MASK) || (addr & 3)))
 		return submit_slowly(sq, io, slba, nlb, buf, opaque);
 
 	return post(sq, io, rq, slba, nlb, iommu_entry_iova(entry, addr), 0, opaque);
@@ -172,14 +180,16 @@ int vfn_nvme_io_submit(struct nvme_sq *sq, struct vfn_nvme_io *io, uint64_t slba
 
 /* ---- poll ---- */
 
-/* The bits of a completion's second half that say whose it is, and whether it is new. */
-#define DW2_SQID_SHIFT 16
-#define DW2_CID_SHIFT 32
-#define DW2_PHASE_SHIFT 48
-#define DW2_MATCH (0xffffULL << DW2_SQID_SHIFT | 1ULL << DW2_PHASE_SHIFT)
+/* The bits of a completion that say whose it is, and whether it is new. */
+#define MATCH (0xffffULL << NVME_DW2_SQID_SHIFT | NVME_DW2_PHASE)
+
+/* The request with an identifier is where the identifier, shifted, points. */
+#define RQ_SHIFT 6
+
+__static_assert(sizeof(struct nvme_rq) == 1 << RQ_SHIFT);
 
 /* A completion of another queue, a late one, one more, or none. Returns how many it is for the caller. */
-static __attribute__((noinline)) int take_slowly(struct nvme_cq *cq, struct vfn_nvme_done *done)
+static int take_slowly(struct nvme_cq *cq, struct vfn_nvme_done *done)
 {
 	struct nvme_cqe *cqe;
 	struct nvme_rq *rq;
@@ -197,62 +207,101 @@ static __attribute__((noinline)) int take_slowly(struct nvme_cq *cq, struct vfn_
 	return 0;
 }
 
-/* As many as are of this queue and as they should be. */
-static inline struct vfn_nvme_done *take(struct nvme_sq *sq, struct nvme_cq *cq,
-					 struct vfn_nvme_done *to, struct vfn_nvme_done *end)
+/* The rest of a poll that has taken @n, from a completion on that is not as the others. */
+static __attribute__((noinline)) int poll_slowly(struct nvme_sq *sq, struct vfn_nvme_done *done,
+						 int max, int n)
 {
-	struct nvme_cqe *ring = cq->mem.vaddr, *cqe = ring + cq->head;
-	const struct nvme_cqe *ring_end = ring + cq->qsize;
-	uint64_t want = (uint64_t)!cq->phase << DW2_PHASE_SHIFT | (uint64_t)(unsigned int)sq->id
-									  << DW2_SQID_SHIFT;
-	unsigned int ncid = (unsigned int)sq->qsize - 1;
-	struct nvme_rq *top = sq->rq_top, *rqs = sq->rqs;
+	int more = 0;
 
-	for (; to < end; to++) {
-		uint64_t dw2 =
-			le64_to_cpu((leint64_t __force)atomic_load_acquire((uint64_t *)&cqe->sqhd));
-		unsigned int cid = (uint16_t)(dw2 >> DW2_CID_SHIFT);
-		struct nvme_rq *rq = &rqs[cid];
+	while (more < max && take_slowly(sq->cq, &done[more]))
+		more++;
 
-		if ((dw2 & DW2_MATCH) != want)
-			break;
-		if (unlikely(cid >= ncid || rq->state != VFN_NVME_RQ_TAKEN))
-			break;
+	nvme_cq_update_head(sq->cq);
 
-		to->opaque = rq->opaque;
-		to->cqe = *cqe;
+	return n + more;
+}
 
-		rq->state = VFN_NVME_RQ_FREE;
-		rq->rq_next = top;
-		top = rq;
+/* The rest of a poll that has taken @n, the last of the ring among them. */
+static __attribute__((noinline)) int poll_next_round(struct nvme_sq *sq, struct vfn_nvme_done *done,
+						     int max, int n)
+{
+	sq->cq->head = 0;
+	sq->cq->phase ^= 1;
+	nvme_cq_update_head(sq->cq);
 
-		cqe++;
-		if (unlikely(cqe == ring_end)) {
-			cqe = ring;
-			want ^= 1ULL << DW2_PHASE_SHIFT;
-		}
-	}
+	return n + vfn_nvme_io_poll(sq, done, max);
+}
 
-	sq->rq_top = top;
-	cq->head = (uint16_t)(cqe - ring);
-	cq->phase = !(want >> DW2_PHASE_SHIFT);
+static __attribute__((noinline)) int tell_and_poll(struct nvme_sq *sq, struct vfn_nvme_done *done,
+						   int max)
+{
+	nvme_sq_update_tail(sq);
 
-	return to;
+	return vfn_nvme_io_poll(sq, done, max);
+}
+
+static __attribute__((noinline)) int tell_head(struct nvme_cq *cq, int n)
+{
+	nvme_cq_update_head(cq);
+
+	return n;
 }
 
 int vfn_nvme_io_poll(struct nvme_sq *sq, struct vfn_nvme_done *done, int max)
 {
-	struct vfn_nvme_done *to = done, *end = done + (max > 0 ? max : 0);
 	struct nvme_cq *cq = sq->cq;
+	int head = cq->head, n = cq->qsize - head;
+	struct nvme_cqe *cqe = (struct nvme_cqe *)cq->mem.vaddr + head, *end;
+	bool odd = false;
+	struct nvme_rq *top;
+	uint64_t want;
 
-	nvme_sq_update_tail(sq);
+	if (sq->tail != sq->ptail)
+		return tell_and_poll(sq, done, max);
 
-	do
-		to = take(sq, cq, to, end);
-	while (to < end && unlikely(__vfn_nvme_cqe_is_new(nvme_cq_head(cq), cq->phase)) &&
-	       take_slowly(cq, to) && ++to < end);
+	end = cqe + (n < max ? n : max);
+	want = sq->match ^ NVME_DW2_PHASE * (unsigned int)cq->phase;
+	top = sq->rq_top;
 
-	nvme_cq_update_head(cq);
+	for (; cqe < end; cqe++, done++) {
+		uint64_t dw2 =
+			le64_to_cpu((leint64_t __force)atomic_load_acquire((uint64_t *)&cqe->sqhd));
+		size_t offset;
+		struct nvme_rq *rq;
 
-	return (int)(to - done);
+		dw2 ^= want;
+		if (dw2 & MATCH) {
+			odd = !(dw2 & NVME_DW2_PHASE);
+			break;
+		}
+
+		offset = dw2 >> (NVME_DW2_CID_SHIFT - RQ_SHIFT) & 0xffffULL << RQ_SHIFT;
+		rq = (struct nvme_rq *)((char *)sq->rqs + offset);
+		if (unlikely(offset >= sq->rqs_len || rq->state != VFN_NVME_RQ_TAKEN)) {
+			odd = true;
+			break;
+		}
+
+		done->opaque = rq->opaque;
+		done->cqe.qw0 = cqe->qw0;
+		((leint64_t *)&done->cqe)[1] = ((leint64_t *)cqe)[1];
+
+		rq->state = VFN_NVME_RQ_FREE;
+		rq->rq_next = top;
+		top = rq;
+	}
+
+	sq->rq_top = top;
+	head = (int)(cqe - (struct nvme_cqe *)cq->mem.vaddr);
+	n = head - cq->head;
+	cq->head = (uint16_t)head;
+
+	if (unlikely(head == cq->qsize))
+		return poll_next_round(sq, done, max - n, n);
+	if (unlikely(odd))
+		return poll_slowly(sq, done, max - n, n);
+	if (unlikely((unsigned int)(head - cq->phead) > (unsigned int)cq->slack))
+		return tell_head(cq, n);
+
+	return n;
 }

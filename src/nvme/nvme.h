@@ -130,6 +130,11 @@ struct nvme_wait {
 void nvme_wait_start(struct nvme_wait *wait, struct nvme_ctrl *ctrl, uint64_t ns);
 int nvme_wait_step(struct nvme_wait *wait);
 
+/* The second half of a completion as one word: the queue, the command, and the phase tag. */
+#define NVME_DW2_SQID_SHIFT 16
+#define NVME_DW2_CID_SHIFT 32
+#define NVME_DW2_PHASE (1ULL << 48)
+
 /* The limit for calls that have none of their own, in nanoseconds. */
 uint64_t nvme_timeout_ns(struct nvme_ctrl *ctrl);
 /* A time limit of a caller's in nanoseconds; @ts NULL gives @otherwise. */

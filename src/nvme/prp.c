@@ -131,11 +131,13 @@ static int build_for_rq(struct nvme_ctrl *ctrl, struct nvme_rq *rq, union nvme_c
 static inline bool map_piece(struct nvme_ctrl *ctrl, struct nvme_rq *rq, union nvme_cmd *cmd,
 			     iova_t iova, size_t len)
 {
-	uint64_t prp2;
+	uint64_t end = (iova & PRP_PAGE_MASK) + len, prp2 = 0;
 
-	if (unlikely((iova & 3) || iova + len <= iova || nvme_in_cmb(ctrl, iova) ||
-		     !nvme_second_prp(rq, iova, len, __mps_to_pagesize(ctrl->config.mps) - 1,
-				      &prp2)))
+	if (unlikely((iova & 3) || iova + len <= iova || ctrl->config.mps ||
+		     nvme_in_cmb(ctrl, iova)))
+		return false;
+
+	if (end > PRP_PAGE_BYTES && unlikely(!nvme_second_prp(rq, iova, end, &prp2)))
 		return false;
 
 	cmd->flags &= (uint8_t) ~(NVME_CMD_FLAGS_PSDT_MASK << NVME_CMD_FLAGS_PSDT_SHIFT);
@@ -178,15 +180,26 @@ static int caller_lists(struct nvme_ctrl *ctrl, leint64_t *list, int npages, uni
 	return 0;
 }
 
-int nvme_rq_map_prp(struct nvme_ctrl *ctrl, struct nvme_rq *rq, union nvme_cmd *cmd, iova_t iova,
-		    size_t len)
+/* Out of line, so that the common case needs few registers. */
+static __attribute__((noinline)) int map_slowly(struct nvme_ctrl *ctrl, struct nvme_rq *rq,
+						union nvme_cmd *cmd, iova_t iova, size_t len)
 {
 	struct iova_vec piece = { .iova = iova, .len = len };
 
-	if (likely(map_piece(ctrl, rq, cmd, iova, len)))
-		return 0;
-
 	return build_for_rq(ctrl, rq, cmd, &(struct nvme_data){ .iova = &piece, .n = 1 });
+}
+
+static __attribute__((noinline)) int mapv_slowly(struct nvme_ctrl *ctrl, struct nvme_rq *rq,
+						 union nvme_cmd *cmd, struct iovec *iov, int niov)
+{
+	return build_for_rq(ctrl, rq, cmd, &(struct nvme_data){ .iov = iov, .n = niov });
+}
+
+int nvme_rq_map_prp(struct nvme_ctrl *ctrl, struct nvme_rq *rq, union nvme_cmd *cmd, iova_t iova,
+		    size_t len)
+{
+	return likely(map_piece(ctrl, rq, cmd, iova, len)) ? 0 :
+							     map_slowly(ctrl, rq, cmd, iova, len);
 }
 
 int nvme_rq_mapv_iova_prp(struct nvme_ctrl *ctrl, struct nvme_rq *rq, union nvme_cmd *cmd,
@@ -199,17 +212,19 @@ int nvme_rq_mapv_prp(struct nvme_ctrl *ctrl, struct nvme_rq *rq, union nvme_cmd 
 		     struct iovec *iov, int niov)
 {
 	const struct iommu_ctx *ctx = __iommu_ctx(ctrl);
+	uint64_t addr, entry;
 
-	if (niov == 1 && iov && ctx) {
-		uint64_t addr = (uintptr_t)iov->iov_base;
-		uint64_t entry = iommu_table_entry(ctx, addr);
+	if (unlikely(niov != 1) || unlikely(!iov) || unlikely(!ctx))
+		return mapv_slowly(ctrl, rq, cmd, iov, niov);
 
-		if (likely((addr & TABLE_PAGE_MASK) + iov->iov_len <= iommu_entry_run(entry) &&
-			   map_piece(ctrl, rq, cmd, iommu_entry_iova(entry, addr), iov->iov_len)))
-			return 0;
-	}
+	addr = (uintptr_t)iov->iov_base;
+	entry = iommu_table_entry(ctx, addr);
 
-	return build_for_rq(ctrl, rq, cmd, &(struct nvme_data){ .iov = iov, .n = niov });
+	return likely((addr & TABLE_PAGE_MASK) + iov->iov_len <= iommu_entry_run(entry)) &&
+			       likely(map_piece(ctrl, rq, cmd, iommu_entry_iova(entry, addr),
+						iov->iov_len)) ?
+		       0 :
+		       mapv_slowly(ctrl, rq, cmd, iov, niov);
 }
 
 int nvme_map_prp(struct nvme_ctrl *ctrl, leint64_t *prplists, int nprplists, union nvme_cmd *cmd,

@@ -95,6 +95,8 @@ int nvme_configure_cq_mem(struct nvme_ctrl *ctrl, int qid, int qsize, int vector
 	struct nvme_cq cq = {
 		.qsize = qsize,
 		.id = qid,
+		/* an interrupt may wait for the controller to hear of each */
+		.slack = vector < 0 ? qsize / 4 : 0,
 		.vector = vector,
 		.entry_size = 1 << NVME_CQES,
 		.ctrl = ctrl,
@@ -135,6 +137,8 @@ int nvme_configure_sq_mem(struct nvme_ctrl *ctrl, int qid, int qsize, struct nvm
 		.cq = cq,
 		.qsize = qsize,
 		.id = qid,
+		.rqs_len = ((size_t)qsize - 1) * sizeof(struct nvme_rq),
+		.match = NVME_DW2_PHASE | (uint64_t)(unsigned int)qid << NVME_DW2_SQID_SHIFT,
 		.entry_size = 1 << NVME_SQES,
 	};
 

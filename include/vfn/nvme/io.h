@@ -26,25 +26,26 @@ VFN_BEGIN_DECLS
 
 /**
  * struct vfn_nvme_io - a kind of command, prepared
- * @dw0: dwords 0 and 1; private
- * @dw12: dwords 12 and 13 but for the number of blocks. Bits 16 to 31 are the
- *	control field (FUA and so on), and the upper half is dword 13; the caller may
- *	set these
+ * @cmd: what all of its commands have in common: dwords 0 to 3 and 12 to 15 (Base
+ *	Specification 2.0, section 3.3.3.1). The caller may set fields there, such as
+ *	cmd.rw.control. The command identifier, the number of blocks and what lies between
+ *	come with each command
  * @first_page: where the part of memory begins that the last command was in; private
  * @leaf: the mappings of that part; private
  * @block: bytes of a block; private
- * @page_mask: bytes of a controller's page less one; private
+ * @room: where in a page of 4 KiB the last block of a command may begin that lies in one; private
+ * @slow: bits of the address of data beyond a page that make it no common case; private
  *
  * Belongs to the controller that it was prepared for, and must not be used after
  * that was closed.
  */
 struct vfn_nvme_io {
-	uint64_t dw0;
-	uint64_t dw12;
+	union nvme_cmd cmd;
 	uint64_t first_page;
 	const uint64_t *leaf;
 	uint64_t block;
-	uint64_t page_mask;
+	int64_t room;
+	uint64_t slow;
 };
 
 /**
@@ -98,7 +99,9 @@ int vfn_nvme_io_submit(struct nvme_sq *sq, struct vfn_nvme_io *io, uint64_t slba
  *
  * Takes what is in the completion queue of @sq now; does not wait. Requests of
  * completed commands are released, those of the other submission queues of the
- * same completion queue included. Completions that nobody waits for are dropped,
+ * same completion queue included. The controller hears of consumed entries when they
+ * are a quarter of the queue, or at once where the queue has an interrupt;
+ * nvme_cq_update_head() tells it of all. Completions that nobody waits for are dropped,
  * as by __nvme_rq_from_cqe().
  *
  * Return: how many, 0 if there are none.

@@ -54,11 +54,12 @@ enum nvme_q_flags {
  * @id: identifier, 0 is the admin queue
  * @head: next entry to look at
  * @phead: head that the controller was last told; private
- * @flags: of enum nvme_q_flags
+ * @slack: how many consumed entries vfn_nvme_io_poll() may keep from the controller; private
  * @vector: interrupt vector, -1 when polled
  * @mem: the entries
  * @entry_size: bytes of one
  * @ctrl: controller
+ * @flags: of enum nvme_q_flags
  *
  * What a poll needs lies in the first 64 bytes.
  */
@@ -70,11 +71,12 @@ struct nvme_cq {
 	int id;
 	uint16_t head;
 	uint16_t phead;
-	uint32_t flags;
+	int slack;
 	int vector;
 	struct iommu_dmabuf mem;
 	size_t entry_size;
 	struct nvme_ctrl *ctrl;
+	uint32_t flags;
 };
 
 /**
@@ -88,10 +90,12 @@ struct nvme_cq {
  * @ptail: tail that the controller was last told
  * @mem: the entries
  * @cq: where completions go
- * @pages: room for a page per request, mapped as lists need them; iova is 0
- * @entry_size: bytes of an entry
  * @id: identifier, 0 is the admin queue
  * @rq_lock: held by the atomic variants of acquire and release; private
+ * @rqs_len: bytes of @rqs; private
+ * @match: what says in a completion that it is of this queue, and the phase tag; private
+ * @pages: room for a page per request, mapped as lists need them; iova is 0
+ * @entry_size: bytes of an entry
  * @flags: of enum nvme_q_flags
  *
  * What a submission needs lies in the first 64 bytes.
@@ -106,10 +110,12 @@ struct nvme_sq {
 	uint16_t ptail;
 	struct iommu_dmabuf mem;
 	struct nvme_cq *cq;
-	struct iommu_dmabuf pages;
-	size_t entry_size;
 	int id;
 	int rq_lock;
+	size_t rqs_len;
+	uint64_t match;
+	struct iommu_dmabuf pages;
+	size_t entry_size;
 	uint32_t flags;
 };
 
@@ -176,6 +182,21 @@ VFN_INLINE void __vfn_nvme_ring(void *doorbell, struct nvme_dbbuf *dbbuf, uint16
 	mmio_write32(doorbell, cpu_to_le32(v));
 }
 
+/* The entry behind one, in as few instructions as there are. */
+VFN_INLINE uint16_t __vfn_nvme_next(uint16_t entry, int qsize)
+{
+	int next = entry + 1;
+
+	/* not in 16 bits, and not by a choice between two values */
+	__asm__("" : "+r"(next));
+	if (unlikely(next == qsize)) {
+		__asm__ __volatile__("");
+		next = 0;
+	}
+
+	return (uint16_t)next;
+}
+
 /**
  * nvme_sq_post - copy a command into the queue
  * @sq: queue, not full
@@ -185,16 +206,16 @@ VFN_INLINE void __vfn_nvme_ring(void *doorbell, struct nvme_dbbuf *dbbuf, uint16
  */
 VFN_INLINE void nvme_sq_post(struct nvme_sq *sq, const union nvme_cmd *sqe)
 {
-	int tail = sq->tail;
+	uint16_t tail = sq->tail;
 
 	trace_guard(NVME_SQ_POST) {
-		trace_emit("sq %d, entry %d: opcode 0x%02x, cid %u", sq->id, tail, sqe->opcode,
+		trace_emit("sq %d, entry %u: opcode 0x%02x, cid %u", sq->id, tail, sqe->opcode,
 			   sqe->cid);
 	}
 
 	memcpy((char *)sq->mem.vaddr + ((size_t)tail << NVME_SQES), sqe, 1 << NVME_SQES);
 
-	sq->tail = (uint16_t)(++tail == sq->qsize ? 0 : tail);
+	sq->tail = __vfn_nvme_next(tail, sq->qsize);
 }
 
 /**
@@ -205,15 +226,17 @@ VFN_INLINE void nvme_sq_post(struct nvme_sq *sq, const union nvme_cmd *sqe)
  */
 VFN_INLINE void nvme_sq_update_tail(struct nvme_sq *sq)
 {
-	if (sq->tail == sq->ptail)
+	uint16_t tail = sq->tail;
+
+	if (tail == sq->ptail)
 		return;
 
 	trace_guard(NVME_SQ_UPDATE_TAIL) {
-		trace_emit("sq %d, tail %u", sq->id, sq->tail);
+		trace_emit("sq %d, tail %u", sq->id, tail);
 	}
 
-	__vfn_nvme_ring(sq->doorbell, &sq->dbbuf, sq->tail);
-	sq->ptail = sq->tail;
+	sq->ptail = tail;
+	__vfn_nvme_ring(sq->doorbell, &sq->dbbuf, tail);
 }
 
 /**
@@ -312,15 +335,17 @@ VFN_INLINE struct nvme_cqe *nvme_cq_get_cqe(struct nvme_cq *cq)
  */
 VFN_INLINE void nvme_cq_update_head(struct nvme_cq *cq)
 {
-	if (cq->head == cq->phead)
+	uint16_t head = cq->head;
+
+	if (head == cq->phead)
 		return;
 
 	trace_guard(NVME_CQ_UPDATE_HEAD) {
-		trace_emit("cq %d, head %u", cq->id, cq->head);
+		trace_emit("cq %d, head %u", cq->id, head);
 	}
 
-	__vfn_nvme_ring(cq->doorbell, &cq->dbbuf, cq->head);
-	cq->phead = cq->head;
+	cq->phead = head;
+	__vfn_nvme_ring(cq->doorbell, &cq->dbbuf, head);
 }
 
 /**

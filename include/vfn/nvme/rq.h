@@ -52,7 +52,7 @@ struct nvme_rq {
 	void *opaque;
 	struct nvme_sq *sq;
 	uint16_t cid;
-	uint16_t state;
+	uint8_t state;
 	struct {
 		void *vaddr;
 		iova_t iova;
@@ -203,19 +203,20 @@ VFN_INLINE struct nvme_rq *nvme_rq_acquire_atomic(struct nvme_sq *sq)
 /* The request with the completion's identifier, whoever has it. */
 VFN_INLINE struct nvme_rq *__vfn_nvme_rq_at(struct nvme_sq *sq, const struct nvme_cqe *cqe)
 {
-	int cid = cqe->cid;
+	size_t offset = cqe->cid * sizeof(struct nvme_rq);
 
-	if (unlikely(cid + 1 >= sq->qsize)) {
+	/* a queue that is not configured has none */
+	if (unlikely(offset >= sq->rqs_len)) {
 		/* the admin queue's identifiers leave room for the mark */
 		if (sq->id == NVME_AQ)
-			cid &= ~NVME_CID_AER;
-		if (cid + 1 >= sq->qsize) {
+			offset &= ~(NVME_CID_AER * sizeof(struct nvme_rq));
+		if (offset >= sq->rqs_len) {
 			errno = EINVAL;
 			return NULL;
 		}
 	}
 
-	return &sq->rqs[cid];
+	return (struct nvme_rq *)(void *)((char *)sq->rqs + offset);
 }
 
 /**
