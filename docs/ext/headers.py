@@ -8,7 +8,7 @@ import re
 NOT_FOR_C_PROGRAMS = {"__CHECKER__", "__cplusplus", "VFN_MMIO_HOOK"}
 
 # Words that say how a declaration is compiled, not what it is.
-NOISE = re.compile(r"\b(?:VFN_INLINE|extern|__vfn_nocast|__bitwise)\b\s*")
+NOISE = re.compile(r"\b(?:VFN_INLINE|VFN_OWN_LINES|extern|__vfn_nocast|__bitwise)\b\s*")
 
 
 @dataclasses.dataclass

@@ -253,16 +253,19 @@ static int alloc_queues(struct nvme_ctrl *ctrl)
 	/* the admin queue, and opts counts from 0 */
 	int nsq = ctrl->opts.nsqr + 2, ncq = ctrl->opts.ncqr + 2;
 
-	ctrl->sq = vfn_zalloc((size_t)nsq * sizeof(*ctrl->sq));
-	ctrl->cq = vfn_zalloc((size_t)ncq * sizeof(*ctrl->cq));
-	if (!ctrl->sq || !ctrl->cq) {
-		free(ctrl->sq);
-		free(ctrl->cq);
-		ctrl->sq = NULL;
-		ctrl->cq = NULL;
-		return -1;
+	void *sq, *cq;
+
+	if (pgmap(&sq, (size_t)nsq * sizeof(*ctrl->sq)) < 0)
+		return vfn_fail(errno, "%s: no memory for its queues", ctrl->pci.bdf);
+	if (pgmap(&cq, (size_t)ncq * sizeof(*ctrl->cq)) < 0) {
+		int err = errno;
+
+		pgunmap(sq, (size_t)nsq * sizeof(*ctrl->sq));
+		return vfn_fail(err, "%s: no memory for its queues", ctrl->pci.bdf);
 	}
 
+	ctrl->sq = sq;
+	ctrl->cq = cq;
 	ctrl->priv.nsq = nsq;
 	ctrl->priv.ncq = ncq;
 

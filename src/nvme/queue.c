@@ -267,8 +267,10 @@ void nvme_discard_queues(struct nvme_ctrl *ctrl)
 	for (int i = 0; i < ctrl->priv.ncq; i++)
 		nvme_discard_cq(ctrl, &ctrl->cq[i]);
 
-	free(ctrl->sq);
-	free(ctrl->cq);
+	if (ctrl->sq)
+		pgunmap(ctrl->sq, (size_t)ctrl->priv.nsq * sizeof(*ctrl->sq));
+	if (ctrl->cq)
+		pgunmap(ctrl->cq, (size_t)ctrl->priv.ncq * sizeof(*ctrl->cq));
 	ctrl->sq = NULL;
 	ctrl->cq = NULL;
 	ctrl->priv.nsq = 0;

@@ -63,7 +63,7 @@ enum nvme_q_flags {
  *
  * What a poll needs lies in the first 64 bytes.
  */
-struct nvme_cq {
+struct VFN_OWN_LINES nvme_cq {
 	void *doorbell;
 	struct nvme_dbbuf dbbuf;
 	int qsize;
@@ -100,7 +100,7 @@ struct nvme_cq {
  *
  * What a submission needs lies in the first 64 bytes.
  */
-struct nvme_sq {
+struct VFN_OWN_LINES nvme_sq {
 	struct nvme_rq *rq_top;
 	struct nvme_rq *rqs;
 	void *doorbell;

@@ -28,6 +28,9 @@
 #define VFN_INLINE static inline __attribute__((unused))
 #endif
 
+/* What threads of their own use side by side must not share a line of a cache. */
+#define VFN_OWN_LINES __attribute__((aligned(64)))
+
 #ifdef __CHECKER__
 #define __bitwise __attribute__((bitwise))
 #ifndef __force

@@ -53,6 +53,19 @@ static void doorbell_beyond_the_bar_is_refused(void **state)
 	nvme_close(&m.ctrl);
 }
 
+/* Threads with a queue each would slow each other down. */
+static void queues_share_no_line_of_a_cache(void **state)
+{
+	struct machine m;
+
+	start(&m, NULL);
+	for (int i = 0; i < 4; i++) {
+		assert_int_equal((uintptr_t)&m.ctrl.sq[i] % 64, 0);
+		assert_int_equal((uintptr_t)&m.ctrl.cq[i] % 64, 0);
+	}
+	nvme_close(&m.ctrl);
+}
+
 static void queue_that_exists_is_refused(void **state)
 {
 	struct machine m;
@@ -414,6 +427,7 @@ int main(void)
 		test(identifier_out_of_range_is_refused),
 		test(doorbell_beyond_the_bar_is_refused),
 		test(queue_that_exists_is_refused),
+		test(queues_share_no_line_of_a_cache),
 		test(vector_out_of_range_is_refused),
 		test(submission_queue_needs_a_completion_queue),
 		test(nonexistent_queue_is_not_synced_on),

@@ -58,7 +58,7 @@ static void init_in_place_that_fails_takes_the_controller_out(void **state)
 	add_two(&a, &b);
 	assert_int_equal(nvme_add_ctrl(&a), 0);
 	assert_int_equal(nvme_reset(&a), 0);
-	emu_fail_at(EMU_ALLOC, 1, ENOMEM);
+	emu_fail_at(EMU_MMAP, 1, ENOMEM);
 	assert_fails_with(nvme_ctrl_init(&a, EMU_BDF, NULL), ENOMEM);
 	emu_fail_at(0, 0, 0);
 	assert_null_with(nvme_get_ctrl(EMU_BDF), ENODEV);
