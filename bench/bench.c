@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* What an I/O costs the CPU, with a controller that costs next to nothing. bench.py makes a table of it. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "measure.h"
@@ -42,8 +43,10 @@ int main(int argc, char **argv)
 		measure_lines(r, all);
 	} else if (!strcmp(what, "times")) {
 		measure_times(r, all);
-	} else if (!strcmp(what, "threads")) {
-		measure_threads(r, other);
+	} else if (!strcmp(what, "threads") && argc > 3) {
+		measure_threads(r, other, atoi(argv[2]), atoi(argv[3]));
+	} else if (!strcmp(what, "shared")) {
+		measure_shared(r, other);
 	} else {
 		status = 2;
 	}
@@ -52,8 +55,10 @@ int main(int argc, char **argv)
 	rig_stop(&ctrl);
 
 	if (status)
-		fprintf(stderr, "usage: bench "
-				"compiler|contents|counts|lines|times|threads|memory [all]\n");
+		fprintf(stderr,
+			"usage: bench "
+			"compiler|contents|memory|shared|counts [all]|lines [all]|times [all]|"
+			"threads CPU CPU\n");
 
 	return status;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Rows for those who look from outside: callgrind, which counts instructions, and lackey, which prints accesses. */
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -104,6 +105,53 @@ static void trace(struct ring *r, const struct row *row)
 	printf("}\n");
 }
 
+/* Over the end of the queues, once to warm up. */
+static void trace_rounds(struct ring *r, const struct row *row, struct doorbells *marks)
+{
+	for (unsigned int i = 0; i < 4 * QUEUE_ENTRIES / row->depth; i++) {
+		bool warm = i >= 2 * QUEUE_ENTRIES / row->depth;
+
+		if (warm)
+			mark(&marks->mark_window);
+		row->c->submit(r, row->depth, row->each);
+		if (warm)
+			mark(&marks->mark_window);
+		controller_serve(r);
+		if (warm)
+			mark(&marks->mark_window);
+		row->c->complete(r, row->depth);
+		if (warm)
+			mark(&marks->mark_window);
+	}
+}
+
+/* By the calls that cost least and by the contract's. */
+static void trace_queue(struct ring *r, struct doorbells *marks)
+{
+	static const char *const names[] = { "io", "vaddr" };
+
+	for (unsigned int i = 0; i < 2; i++) {
+		const struct row row = { .c = bench_case(names[i]), .depth = 32, .len = 128 << 10 };
+
+		ring_set(r, row.len, false);
+		trace_rounds(r, &row, marks);
+	}
+	mark(&marks->mark_round);
+}
+
+struct other {
+	struct ring *r;
+	struct doorbells *marks;
+};
+
+static void *trace_other(void *opaque)
+{
+	const struct other *other = opaque;
+
+	trace_queue(other->r, other->marks);
+	return NULL;
+}
+
 void measure_contents(struct ring *r)
 {
 	for_each_row(true, verify, r);
@@ -114,13 +162,31 @@ void measure_counts(struct ring *r, bool all)
 	for_each_row(all, count, r);
 }
 
-void measure_lines(struct ring *r, bool all)
+static void print_marks(const struct doorbells *d)
 {
-	struct doorbells *d = &r->doorbells;
-
 	printf("{\"window\": %zu, \"round\": %zu, \"row\": %zu, \"ignore\": [%zu, %zu]}\n",
 	       (size_t)&d->mark_window, (size_t)&d->mark_round, (size_t)&d->mark_row, (size_t)d,
 	       sizeof(*d));
 	fflush(stdout);
+}
+
+void measure_lines(struct ring *r, bool all)
+{
+	print_marks(&r->doorbells);
 	for_each_row(all, trace, r);
+}
+
+/* One after the other, as a trace does not say which thread it is; both have a stack. */
+void measure_shared(struct ring *a, struct ring *b)
+{
+	struct doorbells *marks = &a->doorbells;
+	struct other other = { b, marks };
+	pthread_t thread;
+
+	print_marks(marks);
+	trace_queue(a, marks);
+	if (pthread_create(&thread, NULL, trace_other, &other))
+		exit(1);
+	pthread_join(thread, NULL);
+	mark(&marks->mark_row);
 }

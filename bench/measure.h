@@ -27,7 +27,9 @@ void measure_contents(struct ring *r);
 void measure_counts(struct ring *r, bool all);
 void measure_lines(struct ring *r, bool all);
 void measure_times(struct ring *r, bool all);
-void measure_threads(struct ring *a, struct ring *b);
+/* Each queue pair by a thread: what they cost, and what they share. */
+void measure_threads(struct ring *a, struct ring *b, int cpu_a, int cpu_b);
+void measure_shared(struct ring *a, struct ring *b);
 void measure_memory(struct nvme_ctrl *ctrl);
 
 #endif /* VFN_BENCH_MEASURE_H */

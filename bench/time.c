@@ -228,75 +228,99 @@ void measure_times(struct ring *r, bool all)
 
 /* ---- two threads ---- */
 
-/* Short pieces: whoever else wants the core spoils some of them only, which the median does not see. */
-#define PIECES 256
-#define CONTROL_LOOPS (1 << 18)
+/*
+ * One thread alone and both at once take turns, in short pieces: whoever else wants a
+ * core spoils some of them only. What is compared with is the driver by hand, which is
+ * as busy with memory and shares nothing.
+ */
+#define PIECES 512
+
+static const char *const compared[] = { "io", "bound" };
 
 struct worker {
 	struct ring *r;
 	int cpu;
-	pthread_barrier_t *barrier;
-	double io[PIECES], control[PIECES];
+	struct meeting *meeting;
+	/* alone, and beside the other */
+	double ns[2][2][PIECES];
 };
 
-static double time_control(void)
+/* Where both wait: asleep, so that the core is idle, and then awake, to start at the same time. */
+struct meeting {
+	pthread_barrier_t barrier;
+	unsigned int awake;
+};
+
+static void start_together(struct meeting *m)
 {
-	uint64_t start = get_ticks();
+	unsigned int both;
 
-	for (uint64_t i = 0; i < CONTROL_LOOPS; i++)
-		__asm__ __volatile__("" ::"r"(i * i));
+	pthread_barrier_wait(&m->barrier);
+	both = (__atomic_fetch_add(&m->awake, 1, __ATOMIC_ACQ_REL) / 2 + 1) * 2;
+	while (__atomic_load_n(&m->awake, __ATOMIC_ACQUIRE) < both)
+		sched_yield();
+}
 
-	return (double)(get_ticks() - start) * tick_ns / CONTROL_LOOPS;
+static double time_piece(struct ring *r, const struct row *row)
+{
+	double ns;
+
+	if (row->c->prepare && row->c->prepare(r))
+		exit(1);
+	ns = time_all(r, row, false);
+	if (row->c->finish)
+		row->c->finish(r);
+
+	return ns;
 }
 
 static void *work(void *opaque)
 {
-	const struct row row = { .c = bench_case("io"), .depth = 32, .len = 512 };
 	struct worker *w = opaque;
 
 	pin(w->cpu);
-	pthread_barrier_wait(w->barrier);
-	for (unsigned int i = 0; i < PIECES; i++)
-		w->control[i] = time_control();
-	pthread_barrier_wait(w->barrier);
-	for (unsigned int i = 0; i < PIECES; i++)
-		w->io[i] = time_all(w->r, &row, false);
+	for (unsigned int i = 0; i < PIECES * 2; i++) {
+		unsigned int which = i % 2, piece = i / 2;
+		const struct row row = { .c = bench_case(compared[which]),
+					 .depth = 32,
+					 .len = 512 };
+
+		pthread_barrier_wait(&w->meeting->barrier);
+		if (w->r->sq->id == 1)
+			w->ns[which][0][piece] = time_piece(w->r, &row);
+		start_together(w->meeting);
+		w->ns[which][1][piece] = time_piece(w->r, &row);
+	}
 
 	return NULL;
 }
 
-static void run_workers(struct worker *w, unsigned int n)
-{
-	pthread_barrier_t barrier;
-	pthread_t thread[2];
-
-	pthread_barrier_init(&barrier, NULL, n);
-	for (unsigned int i = 0; i < n; i++) {
-		w[i].barrier = &barrier;
-		if (pthread_create(&thread[i], NULL, work, &w[i]))
-			exit(1);
-	}
-	for (unsigned int i = 0; i < n; i++) {
-		pthread_join(thread[i], NULL);
-		printf("{\"threads\": %u, \"thread\": %u", n, i + 1);
-		print_spread("io", spread_of(w[i].io, PIECES));
-		print_spread("control", spread_of(w[i].control, PIECES));
-		printf("}\n");
-	}
-	pthread_barrier_destroy(&barrier);
-}
-
-void measure_threads(struct ring *a, struct ring *b)
+void measure_threads(struct ring *a, struct ring *b, int cpu_a, int cpu_b)
 {
 	static struct worker w[2];
-	cpu_set_t set;
+	struct meeting meeting = {};
+	pthread_t thread[2];
 
-	sched_getaffinity(0, sizeof(set), &set);
-	w[0] = (struct worker){ .r = a, .cpu = allowed_cpu(&set, 0) };
-	w[1] = (struct worker){ .r = b, .cpu = allowed_cpu(&set, 1) };
 	find_out_ticks();
+	pthread_barrier_init(&meeting.barrier, NULL, 2);
+	w[0] = (struct worker){ .r = a, .cpu = cpu_a, .meeting = &meeting };
+	w[1] = (struct worker){ .r = b, .cpu = cpu_b, .meeting = &meeting };
+	for (unsigned int i = 0; i < 2; i++)
+		if (pthread_create(&thread[i], NULL, work, &w[i]))
+			exit(1);
+	for (unsigned int i = 0; i < 2; i++)
+		pthread_join(thread[i], NULL);
+	pthread_barrier_destroy(&meeting.barrier);
 
-	run_workers(w, 1);
-	if (w[1].cpu >= 0)
-		run_workers(w, 2);
+	for (unsigned int which = 0; which < 2; which++) {
+		const struct bench_case *c = bench_case(compared[which]);
+
+		/* of both threads, as one may gain what the other loses */
+		for (unsigned int i = 0; i < PIECES; i++)
+			w[0].ns[which][1][i] = (w[0].ns[which][1][i] + w[1].ns[which][1][i]) / 2;
+		printf("{\"case\": \"%s\", \"what\": \"%s\"", c->name, c->what);
+		print_spread("one", spread_of(w[0].ns[which][0], PIECES));
+		print_spread("two", spread_of(w[0].ns[which][1], PIECES));
+		printf("}\n");
+	}
 }

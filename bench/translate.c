@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * What an address space costs: translation, mapping and unmapping, over the number of
- * mappings of a page each, on the fake kernel.
+ * mappings of a page each, on the fake kernel. bench.py makes a table of it.
  */
 #include <pthread.h>
 #include <stdbool.h>
@@ -32,14 +32,6 @@
 #define LOOKUPS 65536UL
 #define ROUNDS 101
 
-/* Two threads scale if they do this many times what one does, as far as the machine lets them. */
-#define SCALE 1.8
-/* What counts as noise. */
-#define NOISE 1.25
-
-/* How much longer it may take where data is not in a core's own caches any more. */
-#define CACHED 3
-
 static struct vfio_pci_device pci;
 static struct iommu_ctx *ctx;
 static char *mem, *spare;
@@ -47,7 +39,6 @@ static void *addresses[LOOKUPS];
 static uint32_t order[MAPS_MAX];
 static uint64_t words[MAPS_MAX];
 static unsigned int stop;
-static bool json, first = true;
 
 static void check(bool ok, const char *what)
 {
@@ -76,27 +67,6 @@ static double clock_ns(clockid_t id)
 	clock_gettime(id, &ts);
 
 	return (double)ts.tv_sec * 1e9 + (double)ts.tv_nsec;
-}
-
-/* @target 0: none */
-static void report(const char *name, size_t mappings, unsigned int threads, double ns,
-		   double target)
-{
-	if (json)
-		printf("%s\n {\"name\": \"%s\", \"mappings\": %zu, \"threads\": %u, \"ns\": %.2f, \"target\": ",
-		       first ? "[" : ",", name, mappings, threads, ns);
-	else
-		printf("%-32s %8zu %7u %9.2f ", name, mappings, threads, ns);
-
-	if (target != 0)
-		printf(json ? "%.2f}" : "%9.2f", target);
-	else
-		printf("%s", json ? "null}" : "        -");
-	if (!json)
-		printf("%s\n", target != 0 && ns > target ? "  over" : "");
-
-	first = false;
-	fflush(stdout);
 }
 
 /* ------------------------------------------------------------- translation */
@@ -211,45 +181,24 @@ static void choose_addresses(size_t pages)
 		addresses[i] = mem + below(pages) * PAGE + below(PAGE);
 }
 
-/* How much more of its time the machine itself takes; the cores of some share a lot. */
-static double slowdown(double control, double more)
-{
-	return more > control ? more / control : 1;
-}
-
+/* One thread and two, without and with another one that maps and unmaps: ns per lookup. Clocks are not steady. */
 static void bench_lookups(size_t maps)
 {
-	const double target = maps > 10000 ? 12 : 5;
-	double control, alone, again, more[3], ns[3];
+	static const char *const names[] = { "one", "two", "one_with_mapper", "two_with_mapper",
+					     "again" };
 
 	choose_addresses(1);
-	report("lookup, same page", maps, 1, run_readers(1, translate_all), 5);
+	printf(", \"same_page\": %.2f", run_readers(1, translate_all));
 
 	choose_addresses(maps);
-	control = run_readers(1, read_all);
-	alone = run_readers(1, translate_all);
-	report("control", maps, 1, control, 0);
-	report("lookup", maps, 1, alone, target);
+	for (unsigned int i = 0; i < 5; i++) {
+		double (*run)(unsigned int, void (*)(void)) = i < 2 ? run_readers :
+								      run_beside_mapper;
+		const unsigned int threads = i % 2 + 1;
+		double memory = run(threads, read_all);
 
-	for (unsigned int i = 0; i < 3; i++) {
-		const unsigned int threads = i == 1 ? 1 : 2;
-		double (*run)(unsigned int, void (*)(void)) = i ? run_beside_mapper : run_readers;
-
-		more[i] = run(threads, read_all);
-		ns[i] = run(threads, translate_all);
-	}
-
-	/* once more, as clocks are not steady */
-	again = run_readers(1, translate_all);
-	if (again > alone)
-		alone = again;
-
-	report("control", maps, 2, more[0], 0);
-	report("lookup", maps, 2, ns[0], alone * slowdown(control, more[0]) * 2 / SCALE);
-	for (unsigned int i = 1; i < 3; i++) {
-		report("control, with mapper", maps, i, more[i], 0);
-		report("lookup, with mapper", maps, i, ns[i],
-		       alone * slowdown(control, more[i]) * NOISE);
+		printf(", \"%s\": {\"memory\": %.2f, \"lookup\": %.2f}", names[i], memory,
+		       run(threads, translate_all));
 	}
 }
 
@@ -325,7 +274,6 @@ static void bench_maps(size_t maps)
 {
 	static const struct iommu_ops no_kernel = { .map = map_nothing, .unmap = do_nothing };
 	const struct iommu_ops *ops = ctx->ops;
-	static struct cost few;
 	struct cost cost;
 
 	/* the first time makes the tables, which stay */
@@ -333,20 +281,14 @@ static void bench_maps(size_t maps)
 	ctx->ops = &no_kernel;
 	cycle(maps);
 	cost = cycle(maps);
-	if (maps == 10000)
-		few = cost;
-	/* linear: one of many costs what one of few does, but for what the caches hold */
-	report("map, library only", maps, 1, cost.map, CACHED * few.map);
-	report("unmap, library only", maps, 1, cost.unmap, CACHED * few.unmap);
+	printf(", \"library\": {\"map\": %.2f, \"unmap\": %.2f", cost.map, cost.unmap);
 	shuffle(maps);
-	report("unmap in no order, library only", maps, 1, cycle(maps).unmap, 0);
+	printf(", \"unmap_in_no_order\": %.2f}", cycle(maps).unmap);
 
 	put_in_order(maps);
 	ctx->ops = ops;
 	cost = cycle(maps);
-	/* a million in two seconds */
-	report("map", maps, 1, cost.map, 2000);
-	report("unmap", maps, 1, cost.unmap, 0);
+	printf(", \"map\": %.2f, \"unmap\": %.2f", cost.map, cost.unmap);
 }
 
 /* ------------------------------------------------------------------- set-up */
@@ -369,15 +311,9 @@ static void make_memory(void)
 	memset(words, 1, sizeof(words));
 }
 
-int main(int argc, char **argv)
+int main(void)
 {
 	static const size_t counts[] = { 1, 100, 1000, 10000, 100000, MAPS_MAX };
-
-	json = argc > 1 && !strcmp(argv[1], "--json");
-	if (argc > 2 || (argc == 2 && !json)) {
-		fprintf(stderr, "usage: bench-translate [--json]\n");
-		return 2;
-	}
 
 	make_memory();
 	emu_init();
@@ -386,18 +322,16 @@ int main(int argc, char **argv)
 	check(!vfio_pci_open(&pci, EMU_BDF), "open");
 	ctx = pci.dev.ctx;
 
-	if (!json)
-		printf("%-32s %8s %7s %9s %9s\n", "", "mappings", "threads", "ns", "target");
 	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+		printf("{\"mappings\": %zu", counts[i]);
 		/* a single one takes no time that could be told */
 		if (counts[i] > 1)
 			bench_maps(counts[i]);
 		map_all(counts[i]);
 		bench_lookups(counts[i]);
 		unmap_all(counts[i]);
+		printf("}\n");
 	}
-	if (json)
-		printf("\n]\n");
 
 	return vfio_pci_close(&pci) ? 1 : 0;
 }
