@@ -42,6 +42,12 @@ class Tap(unittest.TestCase):
     def test_bad_exit_status_is_a_failure(self):
         self.assertFalse(parsed("1..1\nok 1 - a\n", 139)[-1][1])
 
+    def test_note_is_for_the_table(self):
+        parser = Parser()
+        for line in ("1..1", "# note: init 1.5 ms", "ok 1 - a", "# something else"):
+            parser.line(line)
+        self.assertEqual(parser.notes, ["init 1.5 ms"])
+
     def test_skipped_is_a_failure(self):
         self.assertFalse(parsed("1..1\nok 1 - a # SKIP no device\n", 0)[-1][1])
 

@@ -92,14 +92,14 @@ class Guest:
         return int(status), bad
 
     def run(self, case):
-        """Run one case; return its tests."""
+        """Run one case; return its tests, and what it has to say for the table."""
         parser = Parser()
         self.listener = parser.line
         status, bad = self.execute(case)
         parser.finish(status)
         if bad:
             parser.tests.append(Test("the kernel says what was announced and nothing else", False, bad))
-        return parser.tests
+        return parser.tests, "; ".join(parser.notes)
 
     def features(self, expected):
         """Find out which features the guest lacks; return them, and a test of whether it is those that were expected."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 TEST = re.compile(r"(not )?ok\b\s*(\d*)\s*(?:-\s*)?(.*)")
 PLAN = re.compile(r"1\.\.(\d+)")
+NOTE = "# note: "
 
 
 @dataclass
@@ -23,6 +24,7 @@ class Parser:
         self.tests = []
         self.planned = 0
         self.pending = []
+        self.notes = []
 
     def line(self, text):
         """Take one line of output."""
@@ -37,6 +39,8 @@ class Parser:
             self.pending = []
         elif plan:
             self.planned += int(plan[1])
+        elif text.startswith(NOTE):
+            self.notes.append(text[len(NOTE):].strip())
         elif text.strip():
             if self.tests and not self.tests[-1].passed and text.startswith("#"):
                 self.tests[-1].diagnostics.append(text)
