@@ -190,7 +190,7 @@ class Table(unittest.TestCase):
         """The tables of these rows."""
         bench.add_ratios(rows)
         bench.add_targets(rows)
-        data = {"compiler": "cc", "rows": rows, "threads": [], "memory": [], "translation": []}
+        data = {"compiler": "cc", "rows": rows, "threads": [], "memory": [], "translation": [], "guest": []}
         return "\n".join(bench.tables(data | more))
 
     def test_ratio_is_to_the_bound_of_the_same_size_depth_and_doorbells(self):
@@ -302,6 +302,32 @@ class Table(unittest.TestCase):
         text = self.text([timed(row("bound"), 10), timed(row(submit=60.1), 13)])
         self.assertTrue(text.endswith("bench: 2 targets met, 1 missed\n"
                                       "  512 B, QD 32, doorbell once for all: io: 90.1, target 90 instr"))
+
+
+class Guest(unittest.TestCase):
+    """Times of a guest."""
+
+    TEXT = ("profile  case     passed failed     time\n"
+            "own-6.12 boot          1      0    5.1 s\n"
+            "own-6.12 startup       2      0    2.4 s  library: init 126.97, queue pair 0.36, first read 0.37, "
+            "all 127.71 ms; kernel: bind 34.01, block device 17.18, first read 7.42, all 58.62 ms\n\nvm: 3 passed\n")
+
+    def test_steps_are_in_the_table(self):
+        """Those of the library and of the kernel's driver."""
+        with mock.patch.object(bench, "run", return_value=self.TEXT):
+            rows = bench.guest(pathlib.Path("build"))
+        self.assertEqual(rows, [
+            {"guest": "own-6.12", "driver": "library",
+             "ms": {"init": 126.97, "queue pair": 0.36, "first read": 0.37, "all": 127.71}},
+            {"guest": "own-6.12", "driver": "kernel",
+             "ms": {"bind": 34.01, "block device": 17.18, "first read": 7.42, "all": 58.62}}])
+        text = "\n".join(bench.guest_table(rows))
+        self.assertIn("own-6.12, library  init 126.97, queue pair 0.36, first read 0.37, all 127.71\n", text)
+        self.assertIn("own-6.12, kernel   bind 34.01, block device 17.18", text)
+
+    def test_without_a_guest_there_is_nothing_to_say(self):
+        """Which takes no line."""
+        self.assertEqual(list(bench.guest_table([])), [])
 
 
 class Cores(unittest.TestCase):
