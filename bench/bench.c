@@ -37,6 +37,8 @@ int main(int argc, char **argv)
 	if (!strcmp(what, "contents")) {
 		measure_contents(r);
 		measure_contents(other);
+	} else if (!strcmp(what, "spoiled")) {
+		measure_spoiled(r);
 	} else if (!strcmp(what, "counts")) {
 		measure_counts(r, all);
 	} else if (!strcmp(what, "lines")) {
@@ -57,7 +59,7 @@ int main(int argc, char **argv)
 	if (status)
 		fprintf(stderr,
 			"usage: bench "
-			"compiler|contents|memory|shared|counts [all]|lines [all]|times [all]|"
+			"compiler|contents|spoiled|memory|shared|counts [all]|lines [all]|times [all]|"
 			"threads CPU CPU\n");
 
 	return status;

@@ -294,8 +294,7 @@ def add_translation_targets(rows):
     few = next((row["library"] for row in rows if row["mappings"] == 10000), None)
     for row in rows:
         limit = 5 if row["mappings"] <= 10000 else 12
-        # a second look, as clocks are not steady
-        alone = max(row["one"]["lookup"], row["again"]["lookup"])
+        alone = row["one"]["lookup"]
         # what the machine itself loses is not the library's
         scale = 2 * alone * slowdown(row, "two") / row["two"]["lookup"]
         mapper = max(row[name]["lookup"] / alone / slowdown(row, name)

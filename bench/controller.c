@@ -102,6 +102,8 @@ static int check_sgl(const struct expected *e, const union nvme_cmd *cmd)
 	check(e, "type of the SGL", cmd->dptr.sgl.type, 0);
 	check(e, "address of the SGL", le64_to_cpu(cmd->dptr.sgl.addr), e->iova);
 	check(e, "length of the SGL", le32_to_cpu(cmd->dptr.sgl.len), e->r->len);
+	for (unsigned int i = 0; i < sizeof(cmd->dptr.sgl.rsvd12); i++)
+		check(e, "reserved byte of the SGL", cmd->dptr.sgl.rsvd12[i], 0);
 
 	return 0;
 }

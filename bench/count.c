@@ -7,6 +7,7 @@
 #include "measure.h"
 
 #define COUNTED_IOS 1024
+#define PAGE 4096UL
 #define TRACED_ROUNDS 8
 #define TRACED_IOS 256
 
@@ -155,6 +156,59 @@ static void *trace_other(void *opaque)
 void measure_contents(struct ring *r)
 {
 	for_each_row(true, verify, r);
+}
+
+/* Each byte that a controller reads, one after the other, is not what it was; -1 if nobody notices. */
+static int spoil(struct ring *r, const struct row *row, void *start, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		uint8_t *byte = (uint8_t *)start + i;
+		bool noticed;
+
+		/* any identifier that is free is a good one */
+		if (byte == (uint8_t *)&r->sqes[r->dev_head].cid)
+			continue;
+		*byte ^= 1;
+		noticed = controller_verify(r, row->c->name, row->depth, row->c->sgl);
+		*byte ^= 1;
+		if (!noticed) {
+			fprintf(stderr, "bench: %s: nobody notices another byte %zu\n",
+				row->c->name, i);
+			return -1;
+		}
+	}
+
+	return 0;
+}
+
+static void spoil_row(struct ring *r, const struct row *row)
+{
+	union nvme_cmd *cmd;
+	bool list;
+	int ret;
+
+	if (row->depth > 1)
+		return;
+	start(r, row);
+	row->c->submit(r, 1, row->each);
+	cmd = &r->sqes[r->dev_head];
+	list = !row->c->sgl && row->len > 2 * PAGE;
+	ret = spoil(r, row, cmd, sizeof(*cmd));
+	if (!ret && list)
+		ret = spoil(r, row, rig_reach(le64_to_cpu(cmd->dptr.prp2)),
+			    (row->len / PAGE - 1) * sizeof(leint64_t));
+	if (!ret)
+		ret = spoil(r, row, (void *)r->tail_word, sizeof(*r->tail_word));
+	if (ret)
+		exit(1);
+	controller_serve(r);
+	row->c->complete(r, 1);
+	finish(r, row);
+}
+
+void measure_spoiled(struct ring *r)
+{
+	for_each_row(true, spoil_row, r);
 }
 
 void measure_counts(struct ring *r, bool all)

@@ -24,6 +24,10 @@ void row_print(const struct row *row);
 
 /* Nothing but the contents of all commands, all rows over the end of the queues. */
 void measure_contents(struct ring *r);
+
+/* That a look at the contents sees each bit of a command that is wrong; exits where it does not. */
+void measure_spoiled(struct ring *r);
+
 void measure_counts(struct ring *r, bool all);
 void measure_lines(struct ring *r, bool all);
 void measure_times(struct ring *r, bool all);

@@ -264,7 +264,7 @@ class Table(unittest.TestCase):
         """What is measured of a number of mappings."""
         names = ("one", "two", "one_with_mapper", "two_with_mapper")
         both = {name: {"memory": memory[i], "lookup": lookup[i]} for i, name in enumerate(names)}
-        return [both | {"mappings": mappings, "same_page": 1.5, "again": both["one"], "map": 1500, "unmap": 400,
+        return [both | {"mappings": mappings, "same_page": 1.5, "map": 1500, "unmap": 400,
                         "library": {"map": map_cost, "unmap": 50, "unmap_in_no_order": 900}}]
 
     def translation(self, rows):
