@@ -67,16 +67,6 @@ static uint16_t check_nsid(struct emu_nvme *n, const struct cmd *cmd, const stru
 	return nvme_ns(n, cmd->nsid) ? SC_SUCCESS : SC_INVALID_NS;
 }
 
-static bool cid_in_use(struct emu_nvme *n, const struct cmd *cmd)
-{
-	for (struct cmd *c = n->cmds; c; c = c->next) {
-		if (c != cmd && c->sqid == cmd->sqid && c->cid == cmd->cid)
-			return true;
-	}
-
-	return false;
-}
-
 static uint16_t check_data(struct emu_nvme *n, struct cmd *cmd, const struct nvme_op *op)
 {
 	uint64_t max = n->o.no_mdts ? UINT64_MAX : (EMU_PAGE << n->o.mpsmin) << n->o.mdts;
@@ -118,7 +108,7 @@ uint16_t nvme_check_cmd(struct emu_nvme *n, struct cmd *cmd)
 	const struct nvme_op *op = nvme_find_op(cmd);
 	uint16_t status;
 
-	if (cid_in_use(n, cmd)) {
+	if (nvme_cid_in_use(n, cmd)) {
 		nvme_report(n, "sq %u: cid %u is already outstanding", cmd->sqid, cmd->cid);
 		return SC_CID_CONFLICT;
 	}

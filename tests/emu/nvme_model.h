@@ -104,6 +104,9 @@ enum cmd_state {
 	CMD_STUCK,   /* never completes by itself */
 };
 
+/* Outstanding commands are found by their identifiers, of which there may be tens of thousands. */
+#define NVME_CID_LISTS 4096
+
 struct cmd {
 	enum cmd_state state;
 	uint16_t sqid, cqid, cid;
@@ -121,7 +124,7 @@ struct cmd {
 	struct emu_fault fault;
 	uint16_t status;
 	uint32_t dw0;
-	struct cmd *next;
+	struct cmd *next, *next_of_cid;
 };
 
 struct model_sq {
@@ -202,7 +205,10 @@ struct emu_nvme {
 
 	struct model_sq sq[NVME_MAX_QUEUES];
 	struct model_cq cq[NVME_MAX_QUEUES];
-	struct cmd *cmds;     /* outstanding, oldest first */
+	struct cmd *cmds;      /* outstanding, oldest first */
+	struct cmd **cmds_end; /* where the next one goes, if there is one */
+	struct cmd *by_cid[NVME_CID_LISTS];
+	bool reordered;	      /* some of them wait for another one */
 	unsigned int nqueues; /* allocated I/O queues */
 	uint32_t features[NVME_FEATURES];
 
@@ -269,6 +275,8 @@ void nvme_post_completions(struct emu_nvme *n);
 void nvme_drop_queues(struct emu_nvme *n);
 void nvme_complete(struct emu_nvme *n, struct cmd *cmd, uint16_t status);
 void nvme_drop_cmd(struct emu_nvme *n, struct cmd *cmd);
+/* Whether another one that is outstanding has its identifier. */
+bool nvme_cid_in_use(struct emu_nvme *n, const struct cmd *cmd);
 void nvme_update_intx(struct emu_nvme *n);
 bool nvme_check_queue(struct emu_nvme *n, uint64_t base, uint32_t entries, bool is_cq,
 		      const char *what);

@@ -108,13 +108,47 @@ void nvme_queues_unmapping(struct emu_nvme *n, uint64_t iova, uint64_t last)
 
 /* --------------------------------------------------------------- commands */
 
+static struct cmd **list_of_cid(struct emu_nvme *n, uint16_t cid)
+{
+	return &n->by_cid[cid % NVME_CID_LISTS];
+}
+
+static void add_cmd(struct emu_nvme *n, struct cmd *cmd)
+{
+	struct cmd **list = list_of_cid(n, cmd->cid);
+
+	cmd->next_of_cid = *list;
+	*list = cmd;
+
+	if (!n->cmds)
+		n->cmds_end = &n->cmds;
+	*n->cmds_end = cmd;
+	n->cmds_end = &cmd->next;
+}
+
+bool nvme_cid_in_use(struct emu_nvme *n, const struct cmd *cmd)
+{
+	for (const struct cmd *c = *list_of_cid(n, cmd->cid); c; c = c->next_of_cid) {
+		if (c != cmd && c->sqid == cmd->sqid && c->cid == cmd->cid)
+			return true;
+	}
+
+	return false;
+}
+
 void nvme_drop_cmd(struct emu_nvme *n, struct cmd *cmd)
 {
-	struct cmd **link = &n->cmds;
+	struct cmd **link = &n->cmds, **list = list_of_cid(n, cmd->cid);
 
-	while (*link && *link != cmd)
+	while (*list != cmd)
+		list = &(*list)->next_of_cid;
+	*list = cmd->next_of_cid;
+
+	while (*link != cmd)
 		link = &(*link)->next;
 	*link = cmd->next;
+	if (!*link)
+		n->cmds_end = link;
 	n->stats.outstanding--;
 	free(cmd->segs);
 	free(cmd);
@@ -200,7 +234,7 @@ static void account(struct emu_nvme *n, const struct cmd *cmd)
 static void fetch(struct emu_nvme *n, uint16_t sqid)
 {
 	struct model_sq *sq = &n->sq[sqid];
-	struct cmd *cmd, **end = &n->cmds;
+	struct cmd *cmd;
 	uint32_t sqe[16];
 
 	if (!nvme_dma_read(n, sq->base + (uint64_t)sq->head * SQE_SIZE, sqe, sizeof(sqe),
@@ -214,9 +248,7 @@ static void fetch(struct emu_nvme *n, uint16_t sqid)
 	cmd->sqid = sqid;
 	cmd->cqid = sq->cqid;
 	decode(cmd, sqe);
-	while (*end)
-		end = &(*end)->next;
-	*end = cmd;
+	add_cmd(n, cmd);
 	account(n, cmd);
 	begin(n, cmd);
 }
@@ -338,9 +370,14 @@ static bool may_post(struct emu_nvme *n, const struct cmd *cmd)
 
 static void release_reordered(struct emu_nvme *n, uint16_t sqid, const struct cmd *passed)
 {
+	if (!n->reordered)
+		return;
+
+	n->reordered = false;
 	for (struct cmd *c = n->cmds; c; c = c->next) {
 		if (c != passed && c->sqid == sqid)
 			c->after_next = false;
+		n->reordered |= c->after_next;
 	}
 }
 
@@ -359,10 +396,10 @@ static bool post_and_drop(struct emu_nvme *n, struct cmd *cmd)
 	return true;
 }
 
-static void mark_reordered(struct cmd *cmd)
+static void mark_reordered(struct emu_nvme *n, struct cmd *cmd)
 {
 	if (cmd->state == CMD_DONE && cmd->faulty && cmd->fault.kind == EMU_REORDER) {
-		cmd->after_next = true;
+		cmd->after_next = n->reordered = true;
 		cmd->faulty = false;
 	}
 }
@@ -374,7 +411,7 @@ void nvme_post_completions(struct emu_nvme *n)
 	if (n->flags[EMU_HOLD])
 		return;
 	for (c = n->cmds; c; c = c->next)
-		mark_reordered(c);
+		mark_reordered(n, c);
 	do {
 		for (c = n->cmds; c && !may_post(n, c); c = c->next)
 			;

@@ -179,24 +179,162 @@ static void queues_of_different_sizes_wrap_without_loss(void **state)
 	stop(&m);
 }
 
+/* ---- the largest depth and the smallest, all requests out at a time ---- */
+
+/* Fewer where each takes long: make lint-valgrind. */
+static uintptr_t commands(void)
+{
+	const char *cycles = getenv("CYCLES");
+
+	return cycles ? strtoul(cycles, NULL, 0) : 1000000;
+}
+
+static const struct emu_nvme_opts largest[] = {
+	{ .mqes = 65536 },
+	{ .mqes = 65536, .dbbuf = true },
+	{ .mqes = 65536, .dbbuf = true, .dbbuf_lazy = true },
+};
+
+static void at_depth(int qsize, void (*fn)(struct machine *m, uintptr_t n))
+{
+	for (size_t i = 0; i < sizeof(largest) / sizeof(*largest); i++) {
+		struct machine m;
+
+		start_pair(&m, &largest[i], qsize);
+		assert_int_equal(!m.sq->dbbuf.doorbell, !largest[i].dbbuf);
+		/* a tenth of them wraps often enough at depth 2 */
+		fn(&m, i || qsize == 2 ? commands() / 10 : commands());
+		assert_int_equal(free_requests(m.sq), qsize - 1);
+		stop(&m);
+		emu_fini();
+		emu_init();
+	}
+}
+
+/* As many reads as there is room for, rung once; then all of them, the oldest of all first. */
+static void by_the_contracts_calls(struct machine *m, uintptr_t n)
+{
+	const unsigned int room = (unsigned int)m->sq->qsize - 1;
+	uintptr_t sent = 0, done = 0;
+	struct nvme_rq *rq;
+
+	while (done < n) {
+		while ((rq = nvme_rq_acquire(m->sq))) {
+			union nvme_cmd cmd = rw_cmd(OP_READ, sent % 64, 1);
+
+			rq->opaque = (void *)++sent;
+			if (nvme_rq_map_prp(&m->ctrl, rq, &cmd, m->buf.iova, 512))
+				fail_msg("%s", vfn_last_error());
+			nvme_rq_post(rq, &cmd);
+		}
+		if (errno != EBUSY || sent - done != room)
+			fail_msg("%lu in flight", (unsigned long)(sent - done));
+		nvme_sq_update_tail(m->sq);
+		/* it may not have been rung */
+		emu_run();
+
+		while (done < sent) {
+			struct nvme_cqe *cqe = nvme_cq_get_cqe(m->cq);
+
+			if (!cqe || !nvme_cqe_ok(cqe))
+				fail_msg("%lu is missing", (unsigned long)done);
+			rq = nvme_rq_from_cqe(&m->ctrl, cqe);
+			if (!rq || rq->opaque != (void *)++done)
+				fail_msg("%lu is another", (unsigned long)done);
+			nvme_rq_release(rq);
+		}
+		nvme_cq_update_head(m->cq);
+	}
+}
+
+static void by_the_fast_calls(struct machine *m, uintptr_t n)
+{
+	const unsigned int room = (unsigned int)m->sq->qsize - 1;
+	struct vfn_nvme_done batch[100];
+	uintptr_t sent = 0, done = 0;
+	struct vfn_nvme_io io;
+
+	assert_int_equal(vfn_nvme_io_prep(&io, &m->ctrl, OP_READ, 1, 9), 0);
+	while (done < n) {
+		while (!vfn_nvme_io_submit(m->sq, &io, sent % 64, 1, m->buf.vaddr,
+					   (void *)(sent + 1)))
+			sent++;
+		if (errno != EBUSY || sent - done != room)
+			fail_msg("%lu in flight", (unsigned long)(sent - done));
+		nvme_sq_update_tail(m->sq);
+		emu_run();
+
+		while (done < sent) {
+			int more = vfn_nvme_io_poll(m->sq, batch, (int)(done % 100) + 1);
+
+			/* it may have waited for room, and not have been rung */
+			if (!more) {
+				emu_run();
+				more = vfn_nvme_io_poll(m->sq, batch, 1);
+			}
+			if (!more)
+				fail_msg("%lu is missing", (unsigned long)done);
+			for (int i = 0; i < more; i++)
+				if (batch[i].opaque != (void *)++done ||
+				    !nvme_cqe_ok(&batch[i].cqe))
+					fail_msg("%lu is another", (unsigned long)done);
+		}
+	}
+}
+
 /* Q2 */
-static void depth_65536_has_65535_requests_and_wraps(void **state)
+static void depth_65536_wraps_under_a_million_commands(void **state)
+{
+	at_depth(65536, by_the_contracts_calls);
+}
+
+/* Q2 */
+static void depth_65536_wraps_under_a_million_fast_commands(void **state)
+{
+	at_depth(65536, by_the_fast_calls);
+}
+
+/* Q2 */
+static void depth_2_wraps_under_many_commands(void **state)
+{
+	at_depth(2, by_the_contracts_calls);
+}
+
+/* Q2 */
+static void depth_2_wraps_under_many_fast_commands(void **state)
+{
+	at_depth(2, by_the_fast_calls);
+}
+
+/* Q2: never empty, and always full but for a few */
+static void depth_65536_is_refilled_as_it_completes(void **state)
 {
 	struct machine m;
 
-	start(&m, &(struct emu_nvme_opts){ .mqes = 65536 });
+	start(&m, &largest[0]);
 	assert_int_equal(m.ctrl.config.mqes, 65535);
 	assert_fails_with(nvme_create_ioqpair(&m.ctrl, 1, 65537, -1, 0), EINVAL);
-	assert_int_equal(nvme_create_ioqpair(&m.ctrl, 1, 65536, -1, 0), 0);
-	m.sq = &m.ctrl.sq[1];
-	m.cq = &m.ctrl.cq[1];
-	assert_int_equal(free_requests(m.sq), 65535);
+	add_pair(&m, 65536);
 	assert_int_equal(m.sq->rqs[65534].cid, 65534);
-	keep_busy(&m, 50, 140000);
+	keep_busy(&m, 65535, (unsigned int)commands() / 5);
+	assert_int_equal(free_requests(m.sq), 65535);
+	stop(&m);
+}
 
-	for (int i = 0; i < 65535; i++)
-		assert_non_null(nvme_rq_acquire(m.sq));
-	assert_null_with(nvme_rq_acquire(m.sq), EBUSY);
+/* Q3: the last identifier that there is, and those behind it */
+static void depth_65536_knows_its_identifiers(void **state)
+{
+	struct nvme_cqe cqe = { .cid = 65534 };
+	struct machine m;
+
+	start(&m, &largest[0]);
+	add_pair(&m, 65536);
+	cqe.sqid = cpu_to_le16(1);
+	while (nvme_rq_acquire(m.sq))
+		;
+	assert_ptr_equal(nvme_rq_from_cqe(&m.ctrl, &cqe), &m.sq->rqs[65534]);
+	cqe.cid = 65535;
+	assert_null_with(nvme_rq_from_cqe(&m.ctrl, &cqe), EINVAL);
 	stop(&m);
 }
 
@@ -210,7 +348,12 @@ int main(void)
 		test(reads_at_depth_3_are_right),
 		test(full_queues_wrap_without_loss),
 		test(queues_of_different_sizes_wrap_without_loss),
-		test(depth_65536_has_65535_requests_and_wraps),
+		test(depth_65536_wraps_under_a_million_commands),
+		test(depth_65536_wraps_under_a_million_fast_commands),
+		test(depth_2_wraps_under_many_commands),
+		test(depth_2_wraps_under_many_fast_commands),
+		test(depth_65536_is_refilled_as_it_completes),
+		test(depth_65536_knows_its_identifiers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
