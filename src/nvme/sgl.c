@@ -2,6 +2,7 @@
 /* Scatter gather lists: memory described piece by piece (Base Specification 2.0, section 4.1.2). */
 #include <errno.h>
 
+#include "iommu/table.h"
 #include "nvme/nvme.h"
 #include "support/error.h"
 
@@ -29,11 +30,22 @@ static struct nvme_sgld descriptor(enum nvme_sgld_type type, iova_t addr, size_t
 	};
 }
 
+static bool misaligned(const struct nvme_ctrl *ctrl, iova_t iova, size_t len)
+{
+	return ctrl->flags & NVME_CTRL_F_SGLS_DWORD_ALIGNMENT && (iova | len) & 3;
+}
+
+static void set_psdt(union nvme_cmd *cmd)
+{
+	cmd->flags &= (uint8_t) ~(NVME_CMD_FLAGS_PSDT_MASK << NVME_CMD_FLAGS_PSDT_SHIFT);
+	cmd->flags |= NVME_CMD_FLAGS_PSDT_SGL_MPTR_CONTIG << NVME_CMD_FLAGS_PSDT_SHIFT;
+}
+
 static int check_alignment(const struct sgl *sgl)
 {
 	struct nvme_ctrl *ctrl = sgl->lists->ctrl;
 
-	if (ctrl->flags & NVME_CTRL_F_SGLS_DWORD_ALIGNMENT && (sgl->iova | sgl->len) & 3)
+	if (misaligned(ctrl, sgl->iova, sgl->len))
 		return vfn_fail(
 			EINVAL,
 			"%s: %zu bytes of data at 0x%llx: the controller wants SGL data in multiples of 4",
@@ -143,8 +155,7 @@ static int build(struct nvme_lists *lists, union nvme_cmd *cmd, const struct nvm
 		};
 		if (!nvme_walk_data(ctrl, cmd->opcode, data, add, &sgl) &&
 		    !finish(&sgl, &cmd->dptr.sgl)) {
-			cmd->flags |= NVME_CMD_FLAGS_PSDT_SGL_MPTR_CONTIG
-				      << NVME_CMD_FLAGS_PSDT_SHIFT;
+			set_psdt(cmd);
 			return 0;
 		}
 	} while (sgl.full && !nvme_grow_lists(lists));
@@ -152,14 +163,60 @@ static int build(struct nvme_lists *lists, union nvme_cmd *cmd, const struct nvm
 	return -1;
 }
 
-static int build_for_rq(struct nvme_ctrl *ctrl, struct nvme_rq *rq, union nvme_cmd *cmd,
-			const struct nvme_data *data)
+/* Out of line, so that the common case needs few registers. */
+static __attribute__((noinline)) int build_for_rq(struct nvme_ctrl *ctrl, struct nvme_rq *rq,
+						  union nvme_cmd *cmd, const struct iovec *iov,
+						  const struct iova_vec *iova, int n)
 {
 	struct nvme_lists lists = nvme_rq_lists(ctrl, rq);
 
 	nvme_clear_dptr(cmd);
 
-	return build(&lists, cmd, data);
+	return build(&lists, cmd, &(struct nvme_data){ .iov = iov, .iova = iova, .n = n });
+}
+
+/*
+ * The common case, one piece: it is described in the command. False leaves that as it is,
+ * and the rest of this file sees to it.
+ */
+static inline bool map_piece(const struct nvme_ctrl *ctrl, union nvme_cmd *cmd, iova_t iova,
+			     size_t len)
+{
+	if (unlikely(iova + len <= iova || len > SGLD_LEN_MAX || misaligned(ctrl, iova, len) ||
+		     nvme_in_cmb(ctrl, iova)))
+		return false;
+
+	/* a data block, whose type is 0, in two words: what is stored in smaller parts is slow to copy */
+	cmd->dptr.prp1 = cpu_to_le64(iova);
+	cmd->dptr.prp2 = cpu_to_le64(len);
+	set_psdt(cmd);
+
+	return true;
+}
+
+static inline bool map_iova(const struct nvme_ctrl *ctrl, union nvme_cmd *cmd,
+			    const struct iova_vec *iov, int niov)
+{
+	return niov == 1 && iov && map_piece(ctrl, cmd, iov->iova, iov->len);
+}
+
+__static_assert(NVME_SGLD_TYPE_DATA_BLOCK == 0);
+
+/* One look at the mapping must tell of all of it. */
+static inline bool map_vaddr(const struct nvme_ctrl *ctrl, union nvme_cmd *cmd,
+			     const struct iovec *iov, int niov)
+{
+	const struct iommu_ctx *ctx = __iommu_ctx(ctrl);
+	uint64_t addr, entry;
+
+	if (unlikely(niov != 1) || unlikely(!iov) || unlikely(!ctx))
+		return false;
+
+	addr = (uintptr_t)iov->iov_base;
+	entry = iommu_table_entry(ctx, addr);
+
+	return likely((addr & TABLE_PAGE_MASK) + iov->iov_len <= iommu_entry_run(entry)) &&
+	       map_piece(ctrl, cmd, iommu_entry_iova(entry, addr), iov->iov_len);
 }
 
 static int build_for_caller(struct nvme_ctrl *ctrl, struct nvme_sgld *seglist, iova_t iova,
@@ -210,25 +267,39 @@ int nvme_mapv_sgl(struct nvme_ctrl *ctrl, struct nvme_sgld *seglist, iova_t segl
 int nvme_rq_mapv_iova_sgl(struct nvme_ctrl *ctrl, struct nvme_rq *rq, union nvme_cmd *cmd,
 			  struct iova_vec *iov, int niov)
 {
-	return build_for_rq(ctrl, rq, cmd, &(struct nvme_data){ .iova = iov, .n = niov });
+	if (likely(map_iova(ctrl, cmd, iov, niov)))
+		return 0;
+
+	return build_for_rq(ctrl, rq, cmd, NULL, iov, niov);
 }
 
 int nvme_rq_mapv_sgl(struct nvme_ctrl *ctrl, struct nvme_rq *rq, union nvme_cmd *cmd,
 		     struct iovec *iov, int niov)
 {
-	return build_for_rq(ctrl, rq, cmd, &(struct nvme_data){ .iov = iov, .n = niov });
+	if (likely(map_vaddr(ctrl, cmd, iov, niov)))
+		return 0;
+
+	return build_for_rq(ctrl, rq, cmd, iov, NULL, niov);
 }
 
 /* What is off its dwords, or much too long, for an SGL may still suit PRPs. */
+static __attribute__((noinline)) int build_either(struct nvme_ctrl *ctrl, struct nvme_rq *rq,
+						  union nvme_cmd *cmd, struct iovec *iov, int niov)
+{
+	if (!build_for_rq(ctrl, rq, cmd, iov, NULL, niov))
+		return 0;
+
+	return errno == EINVAL ? nvme_rq_mapv_prp(ctrl, rq, cmd, iov, niov) : -1;
+}
+
 int nvme_rq_mapv(struct nvme_ctrl *ctrl, struct nvme_rq *rq, union nvme_cmd *cmd, struct iovec *iov,
 		 int niov)
 {
-	if (ctrl->flags & NVME_CTRL_F_SGLS_SUPPORTED && rq->sq->id != NVME_AQ) {
-		if (!nvme_rq_mapv_sgl(ctrl, rq, cmd, iov, niov))
-			return 0;
-		if (errno != EINVAL)
-			return -1;
-	}
+	if (!(ctrl->flags & NVME_CTRL_F_SGLS_SUPPORTED) || rq->sq->id == NVME_AQ)
+		return nvme_rq_mapv_prp(ctrl, rq, cmd, iov, niov);
 
-	return nvme_rq_mapv_prp(ctrl, rq, cmd, iov, niov);
+	if (likely(map_vaddr(ctrl, cmd, iov, niov)))
+		return 0;
+
+	return build_either(ctrl, rq, cmd, iov, niov);
 }

@@ -591,6 +591,12 @@ static void data_that_the_buffer_does_not_take_is_refused(void **state)
 	get(&m, &mem, 4096);
 	cmd = rw_cmd(OP_READ, 0, 1);
 	assert_fails_with(nvme_rq_map_prp(&m.ctrl, &m.sq->rqs[0], &cmd, mem.iova, 512), ENOTSUP);
+	assert_fails_with(nvme_rq_mapv_iova_sgl(&m.ctrl, &m.sq->rqs[0], &cmd,
+						&(struct iova_vec){ mem.iova, 512 }, 1),
+			  ENOTSUP);
+	assert_fails_with(nvme_rq_mapv_sgl(&m.ctrl, &m.sq->rqs[0], &cmd,
+					   &(struct iovec){ mem.vaddr, 512 }, 1),
+			  ENOTSUP);
 	assert_int_equal(le64_to_cpu(cmd.dptr.prp1), 0);
 	cmd = rw_cmd(OP_WRITE, 0, 1);
 	assert_int_equal(nvme_sync(&m.ctrl, m.sq, &cmd, mem.vaddr, 512, NULL), 0);
