@@ -198,7 +198,7 @@ bool iommu_map_deferred(struct iommu_ctx *ctx, const void *vaddr)
 {
 	__autolock(&ctx->lock);
 
-	return ctx->nranges && !map_deferred(ctx, vaddr) && !iommu_table_is_empty(ctx, vaddr, 1);
+	return !map_deferred(ctx, vaddr) && !iommu_table_is_empty(ctx, vaddr, 1);
 }
 
 static int map(struct iommu_ctx *ctx, struct request *req)

@@ -435,6 +435,21 @@ static int map_rq_sgl(struct nvme_rq *rq, union nvme_cmd *cmd, struct iovec *iov
 	return nvme_rq_mapv_sgl(&tester->ctrl, rq, cmd, iov, niov);
 }
 
+/* The memory that a request has for them, by its address alone. */
+static int map_rq_lists(struct nvme_rq *rq, union nvme_cmd *cmd, struct iovec *iov, int niov)
+{
+	return nvme_mapv_prp(&tester->ctrl, rq->page.vaddr, 1, cmd, iov, niov);
+}
+
+static int map_rq_segment(struct nvme_rq *rq, union nvme_cmd *cmd, struct iovec *iov, int niov)
+{
+	iova_t iova = 0;
+
+	assert_true(iommu_translate_vaddr(__iommu_ctx(tester), rq->page.vaddr, &iova));
+
+	return nvme_mapv_sgl(&tester->ctrl, rq->page.vaddr, iova, cmd, iov, niov);
+}
+
 static void vectors_of_every_shape_arrive(void **state)
 {
 	size_t len = 64 * PAGE;
@@ -454,8 +469,18 @@ static void vectors_of_every_shape_arrive(void **state)
 		pages[i] = (struct iovec){ buf + (COUNT(pages) - 1 - i) * 2 * (ssize_t)PAGE, PAGE };
 
 	lists = alloc_mapped(LISTS * PAGE, PAGE, &lists_iova);
-	make_pair(1, -1);
 
+	/* before anything else has asked for the memory, and after */
+	make_pair(1, -1);
+	transfer("pages by the request's list", pages, COUNT(pages), buf, len, map_rq_lists);
+	transfer("pages by the request's segment", pages, COUNT(pages), buf, len, map_rq_segment);
+	break_pair(1);
+	make_pair(1, -1);
+	transfer("ends by the request's segment", ends, COUNT(ends), buf, len, map_rq_segment);
+	transfer("ends by the request's list", ends, COUNT(ends), buf, len, map_rq_lists);
+	break_pair(1);
+
+	make_pair(1, -1);
 	transfer("one by PRP", one, 1, buf, len, map_rq_prp);
 	transfer("unaligned by PRP", unaligned, 1, buf, len, map_rq_prp);
 	transfer("pages by PRP", pages, COUNT(pages), buf, len, map_rq_prp);

@@ -49,7 +49,7 @@ enum iommu_map_flags {
 
 /*
  * All functions of this file may be called from any thread at any time.
- * Translation takes no lock and makes no system call.
+ * Translation of what is mapped takes no lock and makes no system call.
  */
 
 /**

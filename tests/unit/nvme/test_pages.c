@@ -461,6 +461,33 @@ static void page_is_found_by_its_address(void **state)
 	nvme_close(&m.ctrl);
 }
 
+/* Of requests that nobody else uses. What is mapped at different times need not be in one piece. */
+static void pages_given_as_list_memory_are_chained(void **state)
+{
+	const uint64_t len = 600 * PAGE;
+	struct ranges got = {};
+	struct emu_usage before;
+	union nvme_cmd cmd = spoilt();
+	struct lists lists;
+	struct nvme_rq *rq;
+	struct machine m;
+
+	start_queue(&m, 256, &before);
+	rq = &m.sq->rqs[10];
+	assert_int_equal(nvme_map_prp(&m.ctrl, rq->page.vaddr, 2, &cmd, 0x10000, len), 0);
+	lists = lists_of(rq);
+	lists.len = 2 * PAGE;
+	decode_prps(&cmd, len, &lists, &got);
+	assert_int_equal(got.n, 1);
+	assert_int_equal(got.r[0].len, len);
+	free(got.r);
+
+	rq = &m.sq->rqs[63];
+	assert_int_equal(nvme_map_prp(&m.ctrl, rq->page.vaddr, 2, &cmd, 0x10000, 2 * PAGE), 0);
+	assert_fails_with(nvme_map_prp(&m.ctrl, rq->page.vaddr, 2, &cmd, 0x10000, len), EFAULT);
+	nvme_close(&m.ctrl);
+}
+
 /* A list of one page only, however many it takes; and no page that is not there. */
 static void page_given_as_list_memory_stays_one_page(void **state)
 {
@@ -825,6 +852,7 @@ int main(void)
 		test(request_taken_from_the_stack_gets_its_page_when_it_is_needed),
 		test(sync_without_memory_for_a_list_says_so),
 		test(page_is_found_by_its_address),
+		test(pages_given_as_list_memory_are_chained),
 		test(page_given_as_list_memory_stays_one_page),
 		test(prp_lists_are_chained),
 		test(sgl_segments_are_chained),
