@@ -43,9 +43,10 @@ demo:
 bench: bench-build
 	@bench/bench.py $(BUILD)/release $(ARGS)
 
-# Instructions only, which are the same everywhere: against bench/figures.json.
+# Instructions only, which are the same everywhere: against bench/figures.json; and what docs/performance.md shows.
 bench-check: bench-build
 	@bench/bench.py $(BUILD)/release --check $(ARGS)
+	@bench/page.py $(BUILD)/release/bench/bench --check $(ARGS)
 
 # With --guest among the arguments, what runs in one, too.
 bench-build: guest := $(filter --guest,$(ARGS))

@@ -96,6 +96,20 @@ def the_page_of_the_library_has_every_variable_that_it_reads():
 
 
 @test
+def the_page_about_performance_names_what_there_is():
+    page = (SOURCE / "docs/performance.md").read_text(encoding="utf-8")
+    code = "".join(path.read_text(encoding="utf-8") for path in [*SOURCE.glob("src/**/*.[ch]"), *SOURCE.glob("include/**/*.h")])
+    targets = set(re.findall(r"^([a-z0-9-]+):", (SOURCE / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    functions, paths = re.findall(r"\b(\w+)\(\)`", page), re.findall(r"[`(]((?:bench|docs|examples)/[\w/.-]+|\w+\.rst)\b", page)
+    commands = re.findall(r"(?:    |`)make ([\w-]+)", page)
+    assert functions and paths and commands
+    wrong = [name for name in commands if name not in targets]
+    wrong += [name for name in functions if not re.search(rf"\b{name}\(", code)]
+    wrong += [path for path in paths if not (SOURCE / path).exists() and not (SOURCE / "docs" / path).exists()]
+    assert not wrong, wrong
+
+
+@test
 def the_manual_names_every_example():
     examples = {path.stem for path in SOURCE.glob("examples/*.c")} - {"common"}
     told = set(re.findall(r"``([\w-]+)``", MANUAL[SOURCE / "docs/start.rst"]))

@@ -29,7 +29,7 @@ def code(function):
     library, _, *objdump = sys.argv[1:]
     text = subprocess.run([*objdump, "-d", "--no-show-raw-insn", f"--disassemble={function}", library], text=True,
                           capture_output=True, check=True).stdout
-    found = [re.sub(r"\s+", " ", line) for line in re.findall(r"^ *[0-9a-f]+:\t(.*?) *(?://.*|#.*)?$", text, re.M)]
+    found = [re.sub(r"\s+", " ", line) for line in re.findall(r"^ *[0-9a-f]+:\t(.*?) *(?://.*|# [0-9a-f]+ <.*)?$", text, re.M)]
     return found if len(found) > 5 else sys.exit(f"{objdump} knows nothing about {function} in {library}")
 
 
