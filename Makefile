@@ -33,6 +33,7 @@ check-arm64:
 	@ci/build $(BUILD)/arm64 --cross-file $(BUILD)/arm64-root/root.ini --cross-file ci/arm64.ini --werror \
 		-Dtests=enabled -Dtools=enabled -Dexamples=enabled -Dvm_tests=disabled -Ddocs=disabled
 	@ci/run-tests arm64 $(BUILD)/arm64 --timeout-multiplier 4
+	@QEMU_PAGESIZE=65536 ci/run-tests arm64-pages $(BUILD)/arm64 support-mem
 
 demo:
 	@ci/install-deps build vm

@@ -20,6 +20,10 @@
 #include "../unit.h"
 #include "emu.h"
 
+/* Of this machine: make check-arm64 runs this with pages of 64 KiB, too. */
+#undef PAGE
+#define PAGE ((size_t)sysconf(_SC_PAGESIZE))
+
 /* W21 */
 static void would_overflow_with_size_zero_is_false(void **state)
 {
@@ -136,9 +140,10 @@ static void pgmap_rounds_up_to_pages(void **state)
 
 static void pgmap_zeroes(void **state)
 {
-	static const char zeroes[PAGE];
+	static const char zeroes[65536];
 	void *mem;
 
+	assert_in_range(PAGE, 1, sizeof(zeroes));
 	assert_int_equal(pgmap(&mem, PAGE), PAGE);
 	assert_memory_equal(mem, zeroes, PAGE);
 	pgunmap(mem, PAGE);
