@@ -10,6 +10,7 @@
 #include <vfn/vfio.h>
 #include <vfn/nvme/types.h>
 #include <vfn/nvme/queue.h>
+#include <vfn/nvme/recover.h>
 #include <vfn/nvme/ctrl.h>
 #include <vfn/nvme/cmb.h>
 #include <vfn/nvme/pmr.h>

@@ -84,20 +84,20 @@ enum verdict {
 	NOBODYS,
 };
 
-/* Whose completion this is; a request of others stays as it is until they consume it. */
+/* Whose completion this is; a request of others stays as it is until they consume it. @rq NULL is nobody's. */
 static enum verdict judge(struct nvme_ctrl *ctrl, struct nvme_rq *rq, struct nvme_cqe *cqe)
 {
 	struct nvme_sq *sq = __vfn_nvme_sq_of(ctrl, cqe);
 	struct nvme_rq *owner = sq ? __vfn_nvme_rq_at(sq, cqe) : NULL;
-
-	if (owner == rq)
-		return OURS;
 
 	if (!owner) {
 		log_error("%s: dropped a completion of command %u of queue %u, which do not exist",
 			  nvme_name(ctrl), cqe->cid, le16_to_cpu(cqe->sqid));
 		return NOBODYS;
 	}
+
+	if (owner == rq)
+		return OURS;
 
 	if (owner->state == VFN_NVME_RQ_ABANDONED) {
 		(void)vfn_nvme_rq_late(owner);
@@ -138,6 +138,13 @@ static bool take(struct nvme_cq *cq, struct nvme_rq *rq, struct nvme_cqe *cqe)
 	return verdict == OURS;
 }
 
+void nvme_drop_abandoned(struct nvme_cq *cq)
+{
+	struct nvme_cqe cqe;
+
+	(void)take(cq, NULL, &cqe);
+}
+
 static int wait_for(struct nvme_cq *cq, struct nvme_rq *rq, struct nvme_cqe *cqe)
 {
 	struct nvme_wait wait;
@@ -147,11 +154,13 @@ static int wait_for(struct nvme_cq *cq, struct nvme_rq *rq, struct nvme_cqe *cqe
 
 	do {
 		over = nvme_wait_step(&wait);
-		if (take(cq, rq, cqe))
+		if (take(cq, rq, cqe)) {
+			rq->state = VFN_NVME_RQ_TAKEN;
 			return 0;
+		}
 	} while (!over);
 
-	rq->state = VFN_NVME_RQ_LATE;
+	nvme_rq_set_late(rq);
 
 	return -1;
 }
@@ -313,6 +322,7 @@ int nvme_aer(struct nvme_ctrl *ctrl, void *opaque)
 
 	rq->opaque = opaque;
 	cmd.cid = rq->cid | NVME_CID_AER;
+	rq->state = VFN_NVME_RQ_EVENT;
 	nvme_sq_exec(sq, &cmd);
 
 	return 0;

@@ -317,6 +317,8 @@ int nvme_ctrl_init(struct nvme_ctrl *ctrl, const char *bdf, const struct nvme_ct
 	ctrl->opts = wanted;
 	memset(&ctrl->config, 0, sizeof(ctrl->config));
 	ctrl->flags = 0;
+	ctrl->priv.state = VFN_NVME_LIVE;
+	ctrl->priv.acl = 0;
 
 	if ((!ctrl->regs && map_registers(ctrl)) || read_capabilities(ctrl) || alloc_queues(ctrl)) {
 		nvme_forget_ctrl(ctrl);
@@ -337,7 +339,8 @@ struct id_ctrl {
 	uint8_t cntrltype;
 	uint8_t rsvd112[144];
 	leint16_t oacs;
-	uint8_t rsvd258[278];
+	uint8_t acl;
+	uint8_t rsvd259[277];
 	leint32_t sgls;
 	uint8_t rsvd540[3556];
 };
@@ -378,6 +381,7 @@ static int identify(struct nvme_ctrl *ctrl, bool *has_dbbuf)
 	if (SGLS_SUPPORT(sgls) == SGLS_DWORD_ALIGNED)
 		ctrl->flags |= NVME_CTRL_F_SGLS_DWORD_ALIGNMENT;
 
+	ctrl->priv.acl = id->acl;
 	ctrl->priv.shutdown_ms = shutdown_ms(le32_to_cpu(id->rtd3e));
 	*has_dbbuf = le16_to_cpu(id->oacs) & OACS_DBBUF;
 

@@ -66,7 +66,7 @@ static inline int post(struct nvme_sq *sq, const struct vfn_nvme_io *io, struct 
 
 	sq->rq_top = rq->rq_next;
 	rq->opaque = opaque;
-	rq->state = VFN_NVME_RQ_TAKEN;
+	rq->state = VFN_NVME_RQ_POSTED;
 
 	return 0;
 }
@@ -277,7 +277,7 @@ int vfn_nvme_io_poll(struct nvme_sq *sq, struct vfn_nvme_done *done, int max)
 
 		offset = dw2 >> (NVME_DW2_CID_SHIFT - RQ_SHIFT) & 0xffffULL << RQ_SHIFT;
 		rq = (struct nvme_rq *)((char *)sq->rqs + offset);
-		if (unlikely(offset >= sq->rqs_len || rq->state != VFN_NVME_RQ_TAKEN)) {
+		if (unlikely(offset >= sq->rqs_len || rq->state > VFN_NVME_RQ_POSTED)) {
 			odd = true;
 			break;
 		}

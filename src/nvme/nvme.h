@@ -67,6 +67,7 @@ enum {
 	ADMIN_DELETE_CQ = 0x04,
 	ADMIN_CREATE_CQ = 0x05,
 	ADMIN_IDENTIFY = 0x06,
+	ADMIN_ABORT = 0x08,
 	ADMIN_SET_FEATURES = 0x09,
 	ADMIN_ASYNC_EVENT = 0x0c,
 	ADMIN_VIRT_MGMT = 0x1c,
@@ -173,6 +174,12 @@ void nvme_attach_dbbuf(struct nvme_ctrl *ctrl, int index, struct nvme_dbbuf *dbb
 int nvme_fetch_identify(struct nvme_ctrl *ctrl, uint8_t cns, uint16_t cntid,
 			struct iommu_dmabuf *buffer);
 
+/*
+ * admin.c: drop completions that nobody waits for, wherever they are among those that were
+ * not taken.
+ */
+void nvme_drop_abandoned(struct nvme_cq *cq);
+
 /* queue.c: free the host side of all queues. */
 void nvme_discard_queues(struct nvme_ctrl *ctrl);
 
@@ -183,6 +190,21 @@ struct vfn_nvme_rq_extra {
 	size_t mapped_len;
 	/* pages for lists that are longer than the request's own page */
 	struct iommu_dmabuf lists;
+	/* recovery: when its command is overdue, of enum nvme_tried; for states from LATE to WATCHED */
+	uint64_t deadline;
+	uint64_t limit;
+	unsigned int tried;
+	/* recovery: commands that have ended, until their owners are told; by the controller, with this */
+	bool completed;
+	struct nvme_cqe cqe;
+	struct nvme_rq *next;
+};
+
+/* What was done about a command that takes too long, or that it is an Abort command. */
+enum nvme_tried {
+	NVME_TRIED_NOTHING,
+	NVME_TRIED_ABORT,
+	NVME_IS_ABORT,
 };
 
 /* rq.c: the requests of a queue that is being made, and of one that goes. */
@@ -190,6 +212,14 @@ int nvme_make_requests(struct nvme_ctrl *ctrl, struct nvme_sq *sq);
 void nvme_free_requests(struct nvme_sq *sq);
 /* What a request still has mapped. */
 void nvme_rq_unmap(struct nvme_rq *rq);
+/* A wait for it has timed out. */
+void nvme_rq_set_late(struct nvme_rq *rq);
+/* Its command has ended, and nobody waits for it. */
+void nvme_rq_free(struct nvme_rq *rq);
+
+/* recover.c: its time runs from now; whether the queue's requests are not to be had. */
+void nvme_rq_watch(struct nvme_rq *rq, uint64_t limit);
+bool nvme_is_parked(const struct nvme_sq *sq);
 
 /*
  * lists.c: controller pages for PRP lists and SGL segments: a request's own and, as

@@ -112,22 +112,65 @@ void nvme_rq_unmap(struct nvme_rq *rq)
 /* The command may still complete: until then its identifier and memory are the device's. */
 void vfn_nvme_rq_abandon(struct nvme_rq *rq)
 {
-	if (rq->state == VFN_NVME_RQ_LATE)
+	switch (rq->state) {
+	case VFN_NVME_RQ_LATE:
 		rq->state = VFN_NVME_RQ_ABANDONED;
+		break;
+	case VFN_NVME_RQ_HELD:
+		nvme_rq_reset(rq);
+		rq->state = VFN_NVME_RQ_FREE;
+		break;
+	case VFN_NVME_RQ_WATCHED:
+	case VFN_NVME_RQ_EVENT:
+		/* the caller has taken the completion by itself */
+		rq->state = VFN_NVME_RQ_TAKEN;
+		nvme_rq_release(rq);
+		break;
+	}
+}
+
+void nvme_rq_set_late(struct nvme_rq *rq)
+{
+	/* a wait that is repeated does not prolong its time */
+	if (rq->state <= VFN_NVME_RQ_POSTED)
+		nvme_rq_watch(rq, nvme_timeout_ns(rq->sq->cq->ctrl));
+	rq->state = VFN_NVME_RQ_LATE;
+}
+
+void nvme_rq_free(struct nvme_rq *rq)
+{
+	nvme_rq_unmap(rq);
+	if (nvme_is_parked(rq->sq)) {
+		rq->state = VFN_NVME_RQ_HELD;
+		nvme_rq_release(rq);
+	} else {
+		rq->state = VFN_NVME_RQ_TAKEN;
+		nvme_rq_release_atomic(rq);
+	}
+}
+
+struct nvme_rq *vfn_nvme_rq_none(struct nvme_sq *sq)
+{
+	if (nvme_is_parked(sq))
+		(void)vfn_fail(ENODEV, "%s has failed: close it", nvme_name(sq->cq->ctrl));
+	else
+		errno = EBUSY;
+
+	return NULL;
 }
 
 /* The command has completed after all, or once more. */
 struct nvme_rq *vfn_nvme_rq_late(struct nvme_rq *rq)
 {
-	if (rq->state == VFN_NVME_RQ_LATE) {
+	switch (rq->state) {
+	case VFN_NVME_RQ_LATE:
+	case VFN_NVME_RQ_WATCHED:
+	case VFN_NVME_RQ_EVENT:
 		rq->state = VFN_NVME_RQ_TAKEN;
 		return rq;
-	}
-
-	if (rq->state == VFN_NVME_RQ_ABANDONED) {
-		rq->state = VFN_NVME_RQ_TAKEN;
-		nvme_rq_unmap(rq);
-		nvme_rq_release_atomic(rq);
+	case VFN_NVME_RQ_ABANDONED:
+		nvme_rq_free(rq);
+		break;
 	}
 
 	errno = ECANCELED;
@@ -171,7 +214,7 @@ int nvme_rq_wait(struct nvme_rq *rq, struct nvme_cqe *cqe_copy, struct timespec 
 				nvme_name(ctrl), copy.cid, le16_to_cpu(copy.sqid));
 	} while (!over);
 
-	rq->state = VFN_NVME_RQ_LATE;
+	nvme_rq_set_late(rq);
 	errno = reason;
 
 	return -1;

@@ -107,6 +107,9 @@ struct nvme_ctrl {
 		unsigned int shutdown_ms;
 		struct iommu_dmabuf lost;
 		struct vfn_nvme_cmb *cmb;
+		int state;
+		unsigned int acl;
+		bool delivering;
 	} priv;
 };
 

@@ -23,16 +23,26 @@ VFN_BEGIN_DECLS
 /**
  * enum vfn_nvme_rq_state - who has a request
  * @VFN_NVME_RQ_TAKEN: the caller
+ * @VFN_NVME_RQ_POSTED: the device, by nvme_rq_post() or vfn_nvme_io_submit()
  * @VFN_NVME_RQ_FREE: nobody
+ * @VFN_NVME_RQ_HELD: the caller; its controller or queue is lost, it does not come back
  * @VFN_NVME_RQ_LATE: the caller, whose wait timed out: the command may still complete
  * @VFN_NVME_RQ_ABANDONED: the device; the caller has released it after a wait that
  *	timed out. It is free again when the command completes or its queue is deleted.
+ * @VFN_NVME_RQ_WATCHED: the device; its time is running, see vfn_nvme_check_timeouts()
+ * @VFN_NVME_RQ_EVENT: the device, until there is an event; by nvme_aer()
+ *
+ * The inline functions take care of the first two, and leave the others to functions out of line.
  */
 enum vfn_nvme_rq_state {
 	VFN_NVME_RQ_TAKEN = 0,
+	VFN_NVME_RQ_POSTED,
 	VFN_NVME_RQ_FREE,
+	VFN_NVME_RQ_HELD,
 	VFN_NVME_RQ_LATE,
 	VFN_NVME_RQ_ABANDONED,
+	VFN_NVME_RQ_WATCHED,
+	VFN_NVME_RQ_EVENT,
 };
 
 /**
@@ -87,6 +97,16 @@ struct nvme_rq *vfn_nvme_rq_late(struct nvme_rq *rq);
 void vfn_nvme_rq_abandon(struct nvme_rq *rq);
 
 /**
+ * vfn_nvme_rq_none - what nvme_rq_acquire() does where there is no request
+ * @sq: queue
+ *
+ * Only for that function, which is inline.
+ *
+ * Return: as nvme_rq_acquire().
+ */
+struct nvme_rq *vfn_nvme_rq_none(struct nvme_sq *sq);
+
+/**
  * vfn_nvme_rq_ready - see to it that a request's page is mapped
  * @rq: request of nvme_rq_acquire()
  *
@@ -120,7 +140,7 @@ VFN_INLINE void nvme_rq_release(struct nvme_rq *rq)
 {
 	struct nvme_sq *sq = rq->sq;
 
-	if (unlikely(rq->state != VFN_NVME_RQ_TAKEN)) {
+	if (unlikely(rq->state > VFN_NVME_RQ_POSTED)) {
 		vfn_nvme_rq_abandon(rq);
 		return;
 	}
@@ -139,16 +159,14 @@ VFN_INLINE void nvme_rq_release(struct nvme_rq *rq)
  * Its page is not mapped before it is needed, see vfn_nvme_rq_ready().
  *
  * Return: a request for nvme_rq_release(), or NULL with errno EBUSY (all qsize - 1
- * are in use).
+ * are in use) or ENODEV (the controller has failed, see vfn_nvme_get_state()).
  */
 VFN_INLINE struct nvme_rq *nvme_rq_acquire(struct nvme_sq *sq)
 {
 	struct nvme_rq *rq = sq->rq_top;
 
-	if (unlikely(!rq)) {
-		errno = EBUSY;
-		return NULL;
-	}
+	if (unlikely(!rq))
+		return vfn_nvme_rq_none(sq);
 
 	sq->rq_top = rq->rq_next;
 	rq->state = VFN_NVME_RQ_TAKEN;
@@ -235,8 +253,10 @@ VFN_INLINE struct nvme_rq *__nvme_rq_from_cqe(struct nvme_sq *sq, struct nvme_cq
 {
 	struct nvme_rq *rq = __vfn_nvme_rq_at(sq, cqe);
 
-	if (unlikely(rq && rq->state != VFN_NVME_RQ_TAKEN))
-		return vfn_nvme_rq_late(rq);
+	if (unlikely(!rq || rq->state > VFN_NVME_RQ_POSTED))
+		return rq ? vfn_nvme_rq_late(rq) : NULL;
+
+	rq->state = VFN_NVME_RQ_TAKEN;
 
 	return rq;
 }
@@ -286,6 +306,7 @@ VFN_INLINE void nvme_rq_prep_cmd(struct nvme_rq *rq, union nvme_cmd *cmd)
 VFN_INLINE void nvme_rq_post(struct nvme_rq *rq, union nvme_cmd *cmd)
 {
 	nvme_rq_prep_cmd(rq, cmd);
+	rq->state = VFN_NVME_RQ_POSTED;
 	nvme_sq_post(rq->sq, cmd);
 }
 

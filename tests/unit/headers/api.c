@@ -455,6 +455,20 @@ NAME(nvme_rq_mapv, int(ctrl *, rq *, cmd *, struct iovec *, int));
 NAME(nvme_rq_spin, int(rq *, cqe *));
 NAME(nvme_rq_wait, int(rq *, cqe *, struct timespec *));
 
+/* vfn/nvme/recover.h */
+VALUE(VFN_NVME_LIVE, 0);
+VALUE(VFN_NVME_RESETTING, 1);
+VALUE(VFN_NVME_FAILED, 2);
+VALUE(VFN_NVME_GONE, 3);
+VALUE(VFN_NVME_STATUS_ABORTED, 0x371);
+VALUE(VFN_NVME_STATUS_LOST, 0x370);
+FIELD(struct vfn_nvme_recovery, complete, void (*)(rq *, cqe *, void *));
+FIELD(struct vfn_nvme_recovery, opaque, void *);
+NAME(vfn_nvme_get_state, enum vfn_nvme_state(const ctrl *));
+NAME(vfn_nvme_rq_set_timeout, int(rq *, uint64_t));
+NAME(vfn_nvme_sq_overdue, int(sq *));
+NAME(vfn_nvme_check_timeouts, int(ctrl *, const struct vfn_nvme_recovery *));
+
 /* vfn/nvme/util.h */
 VALUE(NVME_VERSION(1, 4, 2), 0x00010402);
 VALUE(NVME_CID_AER, 1 << 15);
