@@ -3,6 +3,7 @@
 #include <vfn/pci/util.h>
 
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -123,12 +124,15 @@ int vfn_pci_get_numvfs(const char *pf_bdf)
 {
 	unsigned long long n;
 
-	if (!pci_device_info_get_ull(pf_bdf, "sriov_numvfs", &n))
-		return (int)n;
-	if (errno != ENOENT)
-		return -1;
+	if (pci_device_info_get_ull(pf_bdf, "sriov_numvfs", &n)) {
+		if (errno != ENOENT)
+			return -1;
+		return vfn_fail(ENOTSUP, "%s is no physical function: it has no SR-IOV", pf_bdf);
+	}
+	if (n > INT_MAX)
+		return vfn_fail(ERANGE, "%s has %llu virtual functions", pf_bdf, n);
 
-	return vfn_fail(ENOTSUP, "%s is no physical function: it has no SR-IOV", pf_bdf);
+	return (int)n;
 }
 
 static int cannot_set(const char *id, unsigned int n)

@@ -3,6 +3,7 @@
 #include <vfn/pci/util.h>
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -59,6 +60,10 @@ int vfn_pci_group_number(const char *bdf)
 
 	if (!name || vfn_sysfs_parse_ull(name, &group))
 		return -1;
+	if (group > INT_MAX) {
+		errno = ERANGE;
+		return -1;
+	}
 
 	return (int)group;
 }

@@ -160,6 +160,16 @@ static void group_absent_is_enodev_with_hint(void **state)
 	assert_error_has("intel_iommu=on");
 }
 
+static void group_beyond_an_int_is_erange(void **state)
+{
+	emu_pci_add(NULL);
+	emu_link(DEV "/iommu_group", "../../../kernel/iommu_groups/2147483648");
+	assert_null_with(pci_get_iommu_group(EMU_BDF), ERANGE);
+	/* the lower half is not another group */
+	emu_link(DEV "/iommu_group", "../../../kernel/iommu_groups/4294967297");
+	assert_null_with(pci_get_iommu_group(EMU_BDF), ERANGE);
+}
+
 static void vfio_id_is_name_of_cdev(void **state)
 {
 	char *id;
@@ -265,6 +275,14 @@ static void make_none(void *arg)
 	assert_int_equal(vfn_pci_set_numvfs(EMU_BDF, 0), 0);
 }
 
+static void numvfs_beyond_an_int_is_erange(void **state)
+{
+	emu_pci_add(NULL);
+	emu_file(DEV "/sriov_numvfs", "4294967296\n");
+	assert_fails_with(vfn_pci_get_numvfs(EMU_BDF), ERANGE);
+	assert_error_has("4294967296");
+}
+
 static void numvfs_that_the_kernel_refuses_says_so(void **state)
 {
 	add_virtual_functions();
@@ -324,12 +342,14 @@ int main(void)
 		test(bind_to_name_that_is_a_path_is_einval),
 		test(new_id_then_remove_id_takes_and_forgets),
 		test(group_is_path_of_vfio),
+		test(group_beyond_an_int_is_erange),
 		test(group_absent_is_enodev_with_hint),
 		test(vfio_id_is_name_of_cdev),
 		test(sriov_functions_know_each_other),
 		test(sriov_number_out_of_range_is_refused),
 		test(numvfs_is_written_and_read_back),
 		test(numvfs_that_cannot_be_is_refused),
+		test(numvfs_beyond_an_int_is_erange),
 		test(numvfs_that_the_kernel_refuses_says_so),
 		test(reading_failing_at_n_keeps_errno),
 	};
