@@ -6,6 +6,8 @@
  */
 #include "fuzz.h"
 
+#include <errno.h>
+
 #include <vfn/nvme.h>
 
 #include "emu.h"

@@ -41,7 +41,7 @@ static int fail(void)
 	return -1;
 }
 
-/* Where in its argument the kernel's answer begins, 0 where it has none to be spoilt. */
+/* Where in its argument the kernel's answer begins, SIZE_MAX where it has none to be spoilt. */
 static size_t answer_start(unsigned long request)
 {
 	switch (request) {
@@ -69,6 +69,13 @@ static void spoil_ranges(struct abi_iommu_ioas_iova_ranges *cmd, uint32_t room)
 	cmd->num_iovas = (uint32_t)take(script, take_to(script, 1) ? 1 : 4);
 }
 
+static void flip(uint8_t *answer, size_t size)
+{
+	size_t at = take(script, 2) % size;
+
+	answer[at] ^= (uint8_t)take(script, 1);
+}
+
 int __wrap_os_ioctl(int fd, unsigned long request, void *arg)
 {
 	unsigned int what = script ? take_to(script, 7) : 0, room = 0;
@@ -94,9 +101,8 @@ int __wrap_os_ioctl(int fd, unsigned long request, void *arg)
 		spoil_ranges(arg, room);
 	else if (start != SIZE_MAX && what < 5)
 		take_bytes(script, (char *)arg + start, size - start);
-	else if (start != SIZE_MAX && what == 5 && size > start)
-		((uint8_t *)arg)[start + take(script, 2) % (size - start)] ^=
-			(uint8_t)take(script, 1);
+	else if (start != SIZE_MAX && what == 5)
+		flip((uint8_t *)arg + start, size - start);
 
 	return ret;
 }

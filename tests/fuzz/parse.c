@@ -13,6 +13,8 @@
 #include "iommu/context.h"
 #include "pci/sysfs.h"
 
+#define DEV "/sys/bus/pci/devices/" EMU_BDF
+
 static bool all_in(const char *s, size_t n, const char *set)
 {
 	return strspn(s, set) >= n;
@@ -140,6 +142,38 @@ static void parse_verbosity(const char *text)
 	__log_state.v = VFN_LOG_OFF;
 }
 
+/* What the library returns as an int is no other number for that. */
+static void check_int(int ret, const char *text)
+{
+	unsigned long long v;
+
+	if (number(text, &v) && v <= INT_MAX)
+		require(ret == (int)v);
+	else
+		require(ret == -1 && (errno == EINVAL || errno == ERANGE));
+}
+
+static void parse_group(const char *text)
+{
+	emu_link(DEV "/iommu_group", text);
+	check_int(vfn_pci_group_number(EMU_BDF),
+		  strrchr(text, '/') ? strrchr(text, '/') + 1 : text);
+	emu_link(DEV "/iommu_group", "../../kernel/iommu_groups/1");
+}
+
+static void parse_numvfs(char *text)
+{
+	size_t len = strlen(text);
+	int ret;
+
+	emu_file(DEV "/sriov_numvfs", text);
+	ret = vfn_pci_get_numvfs(EMU_BDF);
+	/* attributes end with a newline */
+	if (len && text[len - 1] == '\n')
+		text[len - 1] = '\0';
+	check_int(ret, text);
+}
+
 static void parse_force(const char *text)
 {
 	bool forced = *text && strcmp(text, "0");
@@ -151,14 +185,14 @@ static void parse_force(const char *text)
 	require(ret == (forced ? VFN_IOMMU_TYPE1 : VFN_IOMMU_IOMMUFD));
 }
 
-/* One machine for all runs: nothing here changes it. */
+/* One machine for all runs. */
 static void start(void)
 {
 	emu_init();
 	emu_iommu()->no_iommufd = false;
-	emu_pci_add(NULL);
+	emu_pci_add(&(struct emu_pci_opts){ .group = 1 });
 	emu_pci_add(&(struct emu_pci_opts){ .bdf = EMU_BDF2 });
-	emu_link("/sys/bus/pci/devices/" EMU_BDF "/physfn", "../" EMU_BDF2);
+	emu_link(DEV "/physfn", "../" EMU_BDF2);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -175,6 +209,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		parse_number(text);
 	else if (kind == 'e')
 		parse_trace_events(text);
+	else if (kind == 'g')
+		parse_group(text);
+	else if (kind == 's')
+		parse_numvfs(text);
 	else if (kind == 't')
 		parse_token(text);
 	else if (kind == 'v')

@@ -70,7 +70,7 @@ static void take_lies(struct input *in)
 	}
 }
 
-/* All of it is mapped; what the controller does not show gives a SIGSEGV in the fake kernel, but not in a real one. */
+/* All of it is mapped. What the controller does not show is no memory to the fake kernel only. */
 static void allow_access(void *mem, size_t len)
 {
 	require(!mprotect(mem, len, PROT_READ | PROT_WRITE));
