@@ -18,9 +18,10 @@ int nvme_set_errno_from_cqe(struct nvme_cqe *cqe)
 	if (!status)
 		return 0;
 
-	return vfn_fail(EIO, "command %u failed with status 0x%x (type %u, code 0x%x%s)", cqe->cid,
-			status, status >> 8 & 7, status & 0xff,
-			status >> 14 & 1 ? ", do not retry" : "");
+	return vfn_fail(EIO, "command %u failed with status 0x%x (type %u, code 0x%x%s): %s",
+			cqe->cid, status, status >> 8 & 7, status & 0xff,
+			status >> 14 & 1 ? ", do not retry" : "",
+			vfn_nvme_status_text((uint16_t)status));
 }
 
 /* ---- completions that are waited for out of turn ---- */

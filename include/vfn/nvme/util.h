@@ -44,6 +44,19 @@ VFN_INLINE bool nvme_cqe_ok(struct nvme_cqe *cqe)
 int nvme_set_errno_from_cqe(struct nvme_cqe *cqe);
 
 /**
+ * vfn_nvme_status_text - what a status means
+ * @status: status of a completion without its phase tag, le16_to_cpu(cqe->sfp) >> 1; only
+ *	its type and code count
+ *
+ * Names of the Base Specification 2.0 (section 3.3.3.2.1) and of the NVM, Zoned Namespace
+ * and Key Value Command Sets. Thread-safe.
+ *
+ * Return: the name; "Vendor Specific" or "Reserved" for what has none. Never NULL; the
+ * library's, for as long as it is loaded.
+ */
+const char *vfn_nvme_status_text(uint16_t status);
+
+/**
  * nvme_aer - ask for an asynchronous event (section 5.2)
  * @ctrl: controller, up
  * @opaque: context for the request that the event's completion leads to
