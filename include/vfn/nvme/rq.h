@@ -165,8 +165,10 @@ VFN_INLINE struct nvme_rq *nvme_rq_acquire(struct nvme_sq *sq)
 {
 	struct nvme_rq *rq = sq->rq_top;
 
-	if (unlikely(!rq))
-		return vfn_nvme_rq_none(sq);
+	if (unlikely(!rq)) {
+		(void)vfn_nvme_rq_none(sq);
+		return NULL;
+	}
 
 	sq->rq_top = rq->rq_next;
 	rq->state = VFN_NVME_RQ_TAKEN;
