@@ -79,14 +79,8 @@ static void take_out(struct nvme_cq *cq, int n)
 	nvme_cq_update_head(cq);
 }
 
-enum verdict {
-	OURS,
-	SOMEBODYS,
-	NOBODYS,
-};
-
 /* Whose completion this is; a request of others stays as it is until they consume it. @rq NULL is nobody's. */
-static enum verdict judge(struct nvme_ctrl *ctrl, struct nvme_rq *rq, struct nvme_cqe *cqe)
+static enum nvme_verdict judge(struct nvme_ctrl *ctrl, void *rq, struct nvme_cqe *cqe)
 {
 	struct nvme_sq *sq = __vfn_nvme_sq_of(ctrl, cqe);
 	struct nvme_rq *owner = sq ? __vfn_nvme_rq_at(sq, cqe) : NULL;
@@ -94,38 +88,38 @@ static enum verdict judge(struct nvme_ctrl *ctrl, struct nvme_rq *rq, struct nvm
 	if (!owner) {
 		log_error("%s: dropped a completion of command %u of queue %u, which do not exist",
 			  nvme_name(ctrl), cqe->cid, le16_to_cpu(cqe->sqid));
-		return NOBODYS;
+		return NVME_NOBODYS;
 	}
 
 	if (owner == rq)
-		return OURS;
+		return NVME_OURS;
 
 	if (owner->state == VFN_NVME_RQ_ABANDONED) {
 		(void)vfn_nvme_rq_late(owner);
-		return NOBODYS;
+		return NVME_NOBODYS;
 	}
 
-	return SOMEBODYS;
+	return NVME_SOMEBODYS;
 }
 
 /*
- * Look for the completion of @rq among those that are there. The device may go on
+ * The device may go on
  * posting what belongs to nobody; one round of the queue is enough for one look.
  */
-static bool take(struct nvme_cq *cq, struct nvme_rq *rq, struct nvme_cqe *cqe)
+bool nvme_take_cqe(struct nvme_cq *cq, nvme_judge_fn *judge_cqe, void *opaque, struct nvme_cqe *cqe)
 {
 	struct position pos = { cq->head, cq->phase };
 	int saved = errno, others = 0;
-	enum verdict verdict = NOBODYS;
+	enum nvme_verdict verdict = NVME_NOBODYS;
 
-	for (int seen = 0; seen < cq->qsize && verdict != OURS; seen++) {
+	for (int seen = 0; seen < cq->qsize && verdict != NVME_OURS; seen++) {
 		if (!__vfn_nvme_cqe_is_new(entry(cq, pos.index), pos.phase))
 			break;
 
 		*cqe = *entry(cq, pos.index);
-		verdict = judge(cq->ctrl, rq, cqe);
+		verdict = judge_cqe(cq->ctrl, opaque, cqe);
 
-		if (verdict == SOMEBODYS)
+		if (verdict == NVME_SOMEBODYS)
 			others++;
 		else
 			take_out(cq, others);
@@ -136,7 +130,12 @@ static bool take(struct nvme_cq *cq, struct nvme_rq *rq, struct nvme_cqe *cqe)
 	/* the caller may be on its way out with an error */
 	errno = saved;
 
-	return verdict == OURS;
+	return verdict == NVME_OURS;
+}
+
+static bool take(struct nvme_cq *cq, struct nvme_rq *rq, struct nvme_cqe *cqe)
+{
+	return nvme_take_cqe(cq, judge, rq, cqe);
 }
 
 void nvme_drop_abandoned(struct nvme_cq *cq)

@@ -221,7 +221,7 @@ static int unsupported(struct nvme_ctrl *ctrl, const char *why)
 			(unsigned long long)ctrl->priv.cap);
 }
 
-static int read_capabilities(struct nvme_ctrl *ctrl)
+int nvme_read_capabilities(struct nvme_ctrl *ctrl)
 {
 	unsigned int host = (unsigned int)__VFN_PAGESHIFT - __mps_to_pageshift(0), max;
 	uint64_t cap = le64_to_cpu(mmio_read64((char *)ctrl->regs + NVME_REG_CAP));
@@ -320,7 +320,8 @@ int nvme_ctrl_init(struct nvme_ctrl *ctrl, const char *bdf, const struct nvme_ct
 	ctrl->priv.state = VFN_NVME_LIVE;
 	ctrl->priv.acl = 0;
 
-	if ((!ctrl->regs && map_registers(ctrl)) || read_capabilities(ctrl) || alloc_queues(ctrl)) {
+	if ((!ctrl->regs && map_registers(ctrl)) || nvme_read_capabilities(ctrl) ||
+	    alloc_queues(ctrl)) {
 		nvme_forget_ctrl(ctrl);
 		release(ctrl, preset);
 		return -1;
@@ -394,7 +395,7 @@ static int smaller(int a, int b)
 }
 
 /* Ask once, before there are queues; controllers refuse later (section 5.27.1.5). */
-static int request_queues(struct nvme_ctrl *ctrl)
+int nvme_request_queues(struct nvme_ctrl *ctrl)
 {
 	union nvme_cmd cmd;
 	struct nvme_cqe cqe;
@@ -431,7 +432,7 @@ static int bring_up(struct nvme_ctrl *ctrl)
 	if (ctrl->flags & NVME_CTRL_F_ADMINISTRATIVE)
 		return 0;
 
-	if (request_queues(ctrl))
+	if (nvme_request_queues(ctrl))
 		return -1;
 
 	if (has_dbbuf && !(ctrl->opts.quirks & NVME_QUIRK_BROKEN_DBBUF))

@@ -12,9 +12,13 @@ int nvme_setup_dbbuf(struct nvme_ctrl *ctrl)
 	size_t len = __mps_to_pagesize(ctrl->config.mps);
 	union nvme_cmd cmd = { .opcode = ADMIN_DBBUF_CONFIG };
 
-	if (iommu_get_dmabuf(__iommu_ctx(ctrl), &ctrl->dbbuf.doorbells, len, 0) ||
-	    iommu_get_dmabuf(__iommu_ctx(ctrl), &ctrl->dbbuf.eventidxs, len, 0))
+	if (ctrl->dbbuf.doorbells.len) {
+		memset(ctrl->dbbuf.doorbells.vaddr, 0, len);
+		memset(ctrl->dbbuf.eventidxs.vaddr, 0, len);
+	} else if (iommu_get_dmabuf(__iommu_ctx(ctrl), &ctrl->dbbuf.doorbells, len, 0) ||
+		   iommu_get_dmabuf(__iommu_ctx(ctrl), &ctrl->dbbuf.eventidxs, len, 0)) {
 		return -1;
+	}
 
 	cmd.dptr.prp1 = cpu_to_le64(ctrl->dbbuf.doorbells.iova);
 	cmd.dptr.prp2 = cpu_to_le64(ctrl->dbbuf.eventidxs.iova);

@@ -102,6 +102,9 @@ static inline const char *nvme_name(struct nvme_ctrl *ctrl)
 
 /* ctrl.c: -1 with errno ENODEV; the registers read as all ones. */
 int nvme_gone(struct nvme_ctrl *ctrl);
+/* ctrl.c: steps of bringing it up that are those of a reset, too. */
+int nvme_read_capabilities(struct nvme_ctrl *ctrl);
+int nvme_request_queues(struct nvme_ctrl *ctrl);
 
 /*
  * wait.c: a loop that waits for the controller looks like this, so that
@@ -163,7 +166,7 @@ int nvme_walk_data(struct nvme_ctrl *ctrl, uint8_t opcode, const struct nvme_dat
  */
 void nvme_clear_dptr(union nvme_cmd *cmd);
 
-/* dbbuf.c: shadow doorbells for the queues configured from now on, if that works out. */
+/* dbbuf.c: shadow doorbells, new or once more, for the queues configured from now on, if that works out. */
 int nvme_setup_dbbuf(struct nvme_ctrl *ctrl);
 void nvme_attach_dbbuf(struct nvme_ctrl *ctrl, int index, struct nvme_dbbuf *dbbuf);
 
@@ -175,13 +178,35 @@ int nvme_fetch_identify(struct nvme_ctrl *ctrl, uint8_t cns, uint16_t cntid,
 			struct iommu_dmabuf *buffer);
 
 /*
- * admin.c: drop completions that nobody waits for, wherever they are among those that were
- * not taken.
+ * admin.c: look through the completions that were not taken, from the oldest to the first that is
+ * ours: what is somebody's stays where it is, the others are taken out. Whether there is one of
+ * ours, which @cqe has then.
  */
+enum nvme_verdict {
+	NVME_OURS,
+	NVME_SOMEBODYS,
+	NVME_NOBODYS,
+};
+
+typedef enum nvme_verdict nvme_judge_fn(struct nvme_ctrl *ctrl, void *opaque, struct nvme_cqe *cqe);
+
+bool nvme_take_cqe(struct nvme_cq *cq, nvme_judge_fn *judge, void *opaque, struct nvme_cqe *cqe);
+/* Drop those that nobody waits for. */
 void nvme_drop_abandoned(struct nvme_cq *cq);
 
 /* queue.c: free the host side of all queues. */
 void nvme_discard_queues(struct nvme_ctrl *ctrl);
+/*
+ * queue.c: make a queue that the controller does not have what it is when the controller hears
+ * of it: empty. -1 with errno EINVAL where there is no doorbell for it any more.
+ */
+int nvme_renew_cq(struct nvme_cq *cq);
+int nvme_renew_sq(struct nvme_sq *sq);
+/* queue.c: tell the controller of a queue, or to delete it: -1 with errno as nvme_admin(). */
+void nvme_tell_adminq(struct nvme_ctrl *ctrl);
+int nvme_tell_cq(struct nvme_cq *cq);
+int nvme_tell_sq(struct nvme_sq *sq);
+int nvme_untell_sq(struct nvme_sq *sq);
 
 /* What few requests need, apart from what every command touches. */
 struct vfn_nvme_rq_extra {
@@ -195,6 +220,7 @@ struct vfn_nvme_rq_extra {
 	uint64_t limit;
 	unsigned int tried;
 	/* recovery: commands that have ended, until their owners are told; by the controller, with this */
+	bool ended;
 	bool completed;
 	struct nvme_cqe cqe;
 	struct nvme_rq *next;

@@ -225,11 +225,20 @@ int nvme_configure_adminq_mem(struct nvme_ctrl *ctrl, unsigned long sq_flags,
 	ctrl->adminq.cq = &ctrl->cq[NVME_AQ];
 	ctrl->adminq.sq = &ctrl->sq[NVME_AQ];
 
-	nvme_write32(ctrl, NVME_REG_AQA, (uint32_t)(cq_size - 1) << 16 | (uint32_t)(sq_size - 1));
-	mmio_lh_write64((char *)ctrl->regs + NVME_REG_ASQ, cpu_to_le64(ctrl->adminq.sq->mem.iova));
-	mmio_lh_write64((char *)ctrl->regs + NVME_REG_ACQ, cpu_to_le64(ctrl->adminq.cq->mem.iova));
+	nvme_tell_adminq(ctrl);
 
 	return 0;
+}
+
+void nvme_tell_adminq(struct nvme_ctrl *ctrl)
+{
+	const struct nvme_sq *sq = ctrl->adminq.sq;
+	const struct nvme_cq *cq = ctrl->adminq.cq;
+
+	nvme_write32(ctrl, NVME_REG_AQA,
+		     (uint32_t)(cq->qsize - 1) << 16 | (uint32_t)(sq->qsize - 1));
+	mmio_lh_write64((char *)ctrl->regs + NVME_REG_ASQ, cpu_to_le64(sq->mem.iova));
+	mmio_lh_write64((char *)ctrl->regs + NVME_REG_ACQ, cpu_to_le64(cq->mem.iova));
 }
 
 int nvme_configure_adminq(struct nvme_ctrl *ctrl, unsigned long sq_flags)
@@ -278,6 +287,32 @@ void nvme_discard_queues(struct nvme_ctrl *ctrl)
 	memset(&ctrl->adminq, 0, sizeof(ctrl->adminq));
 }
 
+int nvme_renew_cq(struct nvme_cq *cq)
+{
+	if (find_doorbell(cq->ctrl, 2 * cq->id + 1, &cq->doorbell))
+		return -1;
+
+	cq->head = 0;
+	cq->phead = 0;
+	cq->phase = 0;
+	clear(cq->mem.vaddr, (size_t)cq->qsize << NVME_CQES);
+	nvme_attach_dbbuf(cq->ctrl, 2 * cq->id + 1, &cq->dbbuf);
+
+	return 0;
+}
+
+int nvme_renew_sq(struct nvme_sq *sq)
+{
+	if (find_doorbell(sq->cq->ctrl, 2 * sq->id, &sq->doorbell))
+		return -1;
+
+	sq->tail = 0;
+	sq->ptail = 0;
+	nvme_attach_dbbuf(sq->cq->ctrl, 2 * sq->id, &sq->dbbuf);
+
+	return 0;
+}
+
 /* ---- both sides ---- */
 
 static int check_io_queue(struct nvme_ctrl *ctrl, int qid, int granted)
@@ -301,9 +336,40 @@ static bool may_exist(int err)
 	return err == ETIMEDOUT || err == ENODEV;
 }
 
-int nvme_create_iocq(struct nvme_ctrl *ctrl, int qid, int qsize, int vector)
+int nvme_tell_cq(struct nvme_cq *cq)
 {
 	union nvme_cmd cmd;
+
+	cmd.create_cq = (struct nvme_cmd_create_cq){
+		.opcode = ADMIN_CREATE_CQ,
+		.prp1 = cpu_to_le64(cq->mem.iova),
+		.qid = cpu_to_le16((uint16_t)cq->id),
+		.qsize = cpu_to_le16((uint16_t)(cq->qsize - 1)),
+		.qflags = cpu_to_le16(cq->vector < 0 ? NVME_Q_PC : NVME_Q_PC | NVME_CQ_IEN),
+		.iv = cpu_to_le16(cq->vector < 0 ? 0 : (uint16_t)cq->vector),
+	};
+
+	return nvme_admin(cq->ctrl, &cmd, NULL, 0, NULL);
+}
+
+int nvme_tell_sq(struct nvme_sq *sq)
+{
+	union nvme_cmd cmd;
+
+	cmd.create_sq = (struct nvme_cmd_create_sq){
+		.opcode = ADMIN_CREATE_SQ,
+		.prp1 = cpu_to_le64(sq->mem.iova),
+		.qid = cpu_to_le16((uint16_t)sq->id),
+		.qsize = cpu_to_le16((uint16_t)(sq->qsize - 1)),
+		.qflags = cpu_to_le16(NVME_Q_PC),
+		.cqid = cpu_to_le16((uint16_t)sq->cq->id),
+	};
+
+	return nvme_admin(sq->cq->ctrl, &cmd, NULL, 0, NULL);
+}
+
+int nvme_create_iocq(struct nvme_ctrl *ctrl, int qid, int qsize, int vector)
+{
 	struct nvme_cq *cq;
 
 	if (check_io_queue(ctrl, qid, ctrl->config.ncqa) ||
@@ -311,16 +377,7 @@ int nvme_create_iocq(struct nvme_ctrl *ctrl, int qid, int qsize, int vector)
 		return -1;
 
 	cq = &ctrl->cq[qid];
-	cmd.create_cq = (struct nvme_cmd_create_cq){
-		.opcode = ADMIN_CREATE_CQ,
-		.prp1 = cpu_to_le64(cq->mem.iova),
-		.qid = cpu_to_le16((uint16_t)qid),
-		.qsize = cpu_to_le16((uint16_t)(qsize - 1)),
-		.qflags = cpu_to_le16(vector < 0 ? NVME_Q_PC : NVME_Q_PC | NVME_CQ_IEN),
-		.iv = cpu_to_le16(vector < 0 ? 0 : (uint16_t)vector),
-	};
-
-	if (nvme_admin(ctrl, &cmd, NULL, 0, NULL)) {
+	if (nvme_tell_cq(cq)) {
 		int saved = errno;
 
 		if (may_exist(saved))
@@ -339,7 +396,6 @@ int nvme_create_iocq(struct nvme_ctrl *ctrl, int qid, int qsize, int vector)
 int nvme_create_iosq(struct nvme_ctrl *ctrl, int qid, int qsize, struct nvme_cq *cq,
 		     unsigned long flags)
 {
-	union nvme_cmd cmd;
 	struct nvme_sq *sq;
 
 	if (check_io_queue(ctrl, qid, ctrl->config.nsqa) ||
@@ -347,16 +403,7 @@ int nvme_create_iosq(struct nvme_ctrl *ctrl, int qid, int qsize, struct nvme_cq 
 		return -1;
 
 	sq = &ctrl->sq[qid];
-	cmd.create_sq = (struct nvme_cmd_create_sq){
-		.opcode = ADMIN_CREATE_SQ,
-		.prp1 = cpu_to_le64(sq->mem.iova),
-		.qid = cpu_to_le16((uint16_t)qid),
-		.qsize = cpu_to_le16((uint16_t)(qsize - 1)),
-		.qflags = cpu_to_le16(NVME_Q_PC),
-		.cqid = cpu_to_le16((uint16_t)cq->id),
-	};
-
-	if (nvme_admin(ctrl, &cmd, NULL, 0, NULL)) {
+	if (nvme_tell_sq(sq)) {
 		int saved = errno;
 
 		if (may_exist(saved))
@@ -401,6 +448,11 @@ static int delete_queue(struct nvme_ctrl *ctrl, uint8_t opcode, int qid)
 	return nvme_admin(ctrl, &cmd, NULL, 0, NULL);
 }
 
+int nvme_untell_sq(struct nvme_sq *sq)
+{
+	return delete_queue(sq->cq->ctrl, ADMIN_DELETE_SQ, sq->id);
+}
+
 /* The controller lets go of the queue's memory before we do. */
 int nvme_delete_iosq(struct nvme_ctrl *ctrl, int qid)
 {
@@ -408,7 +460,7 @@ int nvme_delete_iosq(struct nvme_ctrl *ctrl, int qid)
 		return vfn_fail(ENOENT, "%s: there is no I/O submission queue %d", nvme_name(ctrl),
 				qid);
 
-	if (delete_queue(ctrl, ADMIN_DELETE_SQ, qid))
+	if (!(ctrl->sq[qid].flags & VFN_NVME_Q_LOST) && nvme_untell_sq(&ctrl->sq[qid]))
 		return -1;
 
 	nvme_discard_sq(ctrl, &ctrl->sq[qid]);
@@ -422,7 +474,7 @@ int nvme_delete_iocq(struct nvme_ctrl *ctrl, int qid)
 		return vfn_fail(ENOENT, "%s: there is no I/O completion queue %d", nvme_name(ctrl),
 				qid);
 
-	if (delete_queue(ctrl, ADMIN_DELETE_CQ, qid))
+	if (!(ctrl->cq[qid].flags & VFN_NVME_Q_LOST) && delete_queue(ctrl, ADMIN_DELETE_CQ, qid))
 		return -1;
 
 	nvme_discard_cq(ctrl, &ctrl->cq[qid]);

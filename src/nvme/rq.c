@@ -152,7 +152,8 @@ void nvme_rq_free(struct nvme_rq *rq)
 struct nvme_rq *vfn_nvme_rq_none(struct nvme_sq *sq)
 {
 	if (nvme_is_parked(sq))
-		(void)vfn_fail(ENODEV, "%s has failed: close it", nvme_name(sq->cq->ctrl));
+		(void)vfn_fail(ENODEV, "queue %d of %s is lost: reset or close it", sq->id,
+			       nvme_name(sq->cq->ctrl));
 	else
 		errno = EBUSY;
 

@@ -55,8 +55,10 @@ static int look(struct nvme_ctrl *ctrl)
 	if (csts == UINT32_MAX)
 		return nvme_gone(ctrl);
 	if (csts & CSTS_CFS)
-		return vfn_fail(ENODEV, "%s has failed (CSTS.CFS): close it and bring it up again",
-				nvme_name(ctrl));
+		return vfn_fail(
+			ENODEV,
+			"%s has failed (CSTS.CFS): vfn_nvme_reset_ctrl() brings it up again",
+			nvme_name(ctrl));
 	if (!(csts & CSTS_RDY))
 		return vfn_fail(ENODEV, "%s is not ready (CSTS 0x%x): it was disabled or reset",
 				nvme_name(ctrl), csts);

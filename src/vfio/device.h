@@ -10,6 +10,9 @@ int vfio_read_device_info(struct vfio_device *dev, const char *name);
 int vfio_read_region_info(struct vfio_device *dev, const char *name, unsigned int index,
 			  struct vfio_region_info *info);
 
+/* pci.c: the device accesses memory no more, whatever else it does. */
+int vfio_pci_clear_master(struct vfio_pci_device *pci);
+
 /* irq.c: take the kind of interrupt with this VFIO index; -1 with errno ENOTSUP if there is none. */
 int vfio_use_irq(struct vfio_device *dev, unsigned int index);
 

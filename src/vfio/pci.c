@@ -57,7 +57,7 @@ static int config_failed(struct vfio_pci_device *pci, ssize_t ret)
 	return vfn_fail(err, "%s: cannot access configuration space: %s", pci->bdf, strerror(err));
 }
 
-int vfn_vfio_pci_set_master(struct vfio_pci_device *pci)
+static int change_command(struct vfio_pci_device *pci, unsigned int set, unsigned int clear)
 {
 	leint16_t word;
 	uint16_t command;
@@ -71,12 +71,22 @@ int vfn_vfio_pci_set_master(struct vfio_pci_device *pci)
 	if (command == UINT16_MAX)
 		return vfn_fail(ENODEV, "%s does not answer: it is gone or powered down", pci->bdf);
 
-	word = cpu_to_le16(command | PCI_COMMAND_MASTER);
+	word = cpu_to_le16((uint16_t)((command | set) & ~clear));
 	ret = vfn_vfio_pci_pwrite(pci, &word, sizeof(word), PCI_COMMAND);
 	if (ret != sizeof(word))
 		return config_failed(pci, ret);
 
 	return 0;
+}
+
+int vfn_vfio_pci_set_master(struct vfio_pci_device *pci)
+{
+	return change_command(pci, PCI_COMMAND_MASTER, 0);
+}
+
+int vfio_pci_clear_master(struct vfio_pci_device *pci)
+{
+	return change_command(pci, 0, PCI_COMMAND_MASTER);
 }
 
 static int read_regions(struct vfio_pci_device *pci)

@@ -862,6 +862,13 @@ enum emu_nvme_flag {
 void emu_nvme_set(struct emu_nvme *nvme, enum emu_nvme_flag flag, bool on);
 
 /**
+ * emu_nvme_change() - be another controller from the next enabling on, as after a firmware's update
+ * @queues: I/O queue pairs that are granted, up to those it was plugged with; 0 for all of them
+ * @cap: CAP, 0 for what it is
+ */
+void emu_nvme_change(struct emu_nvme *nvme, unsigned int queues, uint64_t cap);
+
+/**
  * emu_nvme_set_cfs() - fail now: CSTS.CFS is set until the controller is disabled
  */
 void emu_nvme_set_cfs(struct emu_nvme *nvme);

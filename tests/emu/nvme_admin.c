@@ -169,13 +169,18 @@ static uint16_t delete_cq(struct emu_nvme *n, struct cmd *cmd)
 
 /* ---------------------------------------------------------------- features */
 
+static unsigned int most_queues(const struct emu_nvme *n)
+{
+	return n->granted ? n->granted : n->o.queues;
+}
+
 void nvme_reset_features(struct emu_nvme *n)
 {
 	memset(n->features, 0, sizeof(n->features));
 	n->features[FID_TEMPERATURE] = 343;
 	n->features[FID_WRITE_CACHE] = 1;
 	n->features[FID_AEC] = AEC_DEFAULT;
-	n->nqueues = n->o.queues;
+	n->nqueues = most_queues(n);
 }
 
 static uint64_t feature_length(struct emu_nvme *n, const struct cmd *cmd)
@@ -206,7 +211,7 @@ static uint16_t set_queues(struct emu_nvme *n, struct cmd *cmd)
 		nvme_report(n, "Number of Queues set while I/O queues exist");
 		return SC_SEQUENCE;
 	}
-	n->nqueues = want < n->o.queues ? want : n->o.queues;
+	n->nqueues = want < most_queues(n) ? want : most_queues(n);
 	cmd->dw0 = allocated_queues(n);
 
 	return SC_SUCCESS;

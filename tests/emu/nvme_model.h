@@ -210,6 +210,7 @@ struct emu_nvme {
 	struct cmd *by_cid[NVME_CID_LISTS];
 	bool reordered;	      /* some of them wait for another one */
 	unsigned int nqueues; /* allocated I/O queues */
+	unsigned int granted; /* that can be; 0 for all */
 	uint32_t features[NVME_FEATURES];
 
 	struct model_aen aens[NVME_MAX_AENS];

@@ -643,8 +643,19 @@ void emu_nvme_set(struct emu_nvme *n, enum emu_nvme_flag flag, bool on)
 {
 	emu_autolock();
 	n->flags[flag] = on;
+	/* what it was told meanwhile happens now */
+	if (flag == EMU_NEVER_UNREADY && !on && !(n->cc & CC_EN) && n->csts & CSTS_RDY)
+		n->ready_at = clock_now();
 	if (!emu_threaded)
 		nvme_tick(n);
+}
+
+void emu_nvme_change(struct emu_nvme *n, unsigned int queues, uint64_t cap)
+{
+	emu_autolock();
+	n->granted = queues;
+	if (cap)
+		n->cap = cap;
 }
 
 void emu_nvme_set_cfs(struct emu_nvme *n)

@@ -39,10 +39,12 @@ struct nvme_dbbuf {
  * enum nvme_q_flags - state of a queue
  * @NVME_Q_MEM_PREALLOCATED: the caller's memory, not to be freed
  * @VFN_NVME_Q_CREATED: the controller was told of it by nvme_create_*()
+ * @VFN_NVME_Q_LOST: it had it, but not again since a reset
  */
 enum nvme_q_flags {
 	NVME_Q_MEM_PREALLOCATED = 1 << 0,
 	VFN_NVME_Q_CREATED = 1 << 1,
+	VFN_NVME_Q_LOST = 1 << 2,
 };
 
 /**

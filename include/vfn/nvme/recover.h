@@ -16,10 +16,11 @@ VFN_BEGIN_DECLS
 /**
  * enum vfn_nvme_state - what a controller is good for
  * @VFN_NVME_LIVE: everything; also before it is up, and when it is closed
- * @VFN_NVME_RESETTING: it is being reset
+ * @VFN_NVME_RESETTING: vfn_nvme_reset_ctrl() is at work
  * @VFN_NVME_FAILED: it could not be brought up again. There are no requests to acquire (errno
  *	ENODEV), so calls that send a command fail with ENODEV. What works: releasing requests,
- *	mapping, unmapping and freeing memory, registers, and nvme_close()
+ *	mapping, unmapping and freeing memory, registers, vfn_nvme_reset_ctrl() once more, and
+ *	nvme_close()
  * @VFN_NVME_GONE: as failed; its registers read as all ones, as after its removal
  */
 enum vfn_nvme_state {
@@ -29,12 +30,20 @@ enum vfn_nvme_state {
 	VFN_NVME_GONE,
 };
 
+/**
+ * enum vfn_nvme_recovery_flags - what a check may do
+ * @VFN_NVME_RECOVER_RESET: reset the controller when nothing less helps
+ */
+enum vfn_nvme_recovery_flags {
+	VFN_NVME_RECOVER_RESET = 1 << 0,
+};
+
 /*
  * Status fields (bits 15 to 1 of sfp) of completions that the library makes, both of type
  * "path related" (Base Specification 2.0, section 4.3), as no device knows of them.
  */
 
-/* The command was ended by a reset; it may be sent again. */
+/* The command was ended by a reset or the deletion of its queue; it may be sent again. */
 #define VFN_NVME_STATUS_ABORTED 0x371
 /* The same, but its queue or controller is lost: it cannot be sent again there. */
 #define VFN_NVME_STATUS_LOST 0x370
@@ -46,7 +55,7 @@ enum vfn_nvme_state {
  *	posted one, or one with VFN_NVME_STATUS_ABORTED or VFN_NVME_STATUS_LOST. It may acquire
  *	and post, but not call this file's functions, delete queues or close. NULL releases
  * @opaque: comes with it
- * @flags: 0
+ * @flags: of enum vfn_nvme_recovery_flags
  *
  * The controller does not use a command's memory any more when @complete is called for it.
  */
@@ -105,19 +114,54 @@ int vfn_nvme_sq_overdue(struct nvme_sq *sq);
  * 3. If there are completions that the caller has not taken, nothing of that queue counts as late.
  * 4. Commands past their limits are aborted, as many at a time as the controller takes (ACL),
  *    and have the same limit again.
- * 5. When that has not helped, the controller needs a reset.
+ * 5. What an abort has not ended is ended by deleting the submission queue and creating
+ *    it anew: all its commands end. Other queues go on.
+ * 6. When that fails, or for admin commands, the controller needs a reset: the call does it,
+ *    with VFN_NVME_RECOVER_RESET, or says so.
  *
  * Supervised are commands of requests: of nvme_rq_post(), nvme_rq_exec() and
  * vfn_nvme_io_submit(), of calls that timed out, but not asynchronous event requests, nor
  * what was posted by nvme_sq_post() alone.
  *
- * No other thread uses the controller or its queues meanwhile.
+ * No other thread uses the controller or its queues meanwhile. Steps 5 and 6 wait for the
+ * controller, no longer than 5 s for a command.
  *
  * Return: how many commands were past their limits, usually 0; or -1 with errno: ENODEV (it is
  * not up, failed or gone; nothing is out any more), EIO (it has failed: reset it), ETIMEDOUT (it does
- * not do what it is told: reset it), EBUSY (called by @recovery->complete).
+ * not do what it is told: reset it), EBUSY (called by @recovery->complete), and with
+ * VFN_NVME_RECOVER_RESET those of vfn_nvme_reset_ctrl().
  */
 int vfn_nvme_check_timeouts(struct nvme_ctrl *ctrl, const struct vfn_nvme_recovery *recovery);
+
+/**
+ * vfn_nvme_reset_ctrl - end all commands, and bring the controller up again
+ * @ctrl: controller, up or failed
+ * @recovery: what becomes of commands
+ *
+ * Disables the controller; where it hangs, resets the function. Then every command of
+ * nvme_rq_post(), nvme_rq_exec(), vfn_nvme_io_submit(), vfn_nvme_rq_set_timeout() or of a call
+ * that timed out has ended, and so has what was completed and not taken. The
+ * capabilities are read again, the admin queue is set up, the controller enabled, the number of
+ * queues asked for, shadow doorbells and the memory buffer configured as they were, and
+ * the queues of nvme_create_*() created in their memory, as far as the controller grants them. A queue that it
+ * does not grant any more has no requests to acquire (errno ENODEV), and its commands end
+ * with VFN_NVME_STATUS_LOST; it may be deleted, and a later reset tries again. Requests for
+ * events of nvme_aer() are made again, with the same context. What programs have
+ * configured themselves is not: features, queues that they created by commands, namespaces attached.
+ *
+ * The callback comes last, when the controller works, so that it may send commands again.
+ * Identifiers, requests and queues stay valid. When it fails, the controller is disabled, or at least
+ * cut off from memory, all commands end, those for events included, and the state is
+ * VFN_NVME_FAILED or VFN_NVME_GONE.
+ *
+ * Every wait has a limit: what the controller states (CAP.TO, CRTO) for disabling and enabling,
+ * and no more than 5 s for a command. No other thread uses the controller or its queues meanwhile.
+ *
+ * Return: how many submission queues were not granted, usually 0; or -1 with errno: as
+ * nvme_init(), ENODEV also when it has failed again; EBUSY (called by @recovery->complete, or
+ * the caller has all requests of the admin queue).
+ */
+int vfn_nvme_reset_ctrl(struct nvme_ctrl *ctrl, const struct vfn_nvme_recovery *recovery);
 
 VFN_END_DECLS
 

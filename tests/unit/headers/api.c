@@ -467,6 +467,8 @@ FIELD(struct vfn_nvme_recovery, opaque, void *);
 NAME(vfn_nvme_get_state, enum vfn_nvme_state(const ctrl *));
 NAME(vfn_nvme_rq_set_timeout, int(rq *, uint64_t));
 NAME(vfn_nvme_sq_overdue, int(sq *));
+VALUE(VFN_NVME_RECOVER_RESET, 1);
+NAME(vfn_nvme_reset_ctrl, int(ctrl *, const struct vfn_nvme_recovery *));
 NAME(vfn_nvme_check_timeouts, int(ctrl *, const struct vfn_nvme_recovery *));
 
 /* vfn/nvme/util.h */
