@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
-/* Status codes and their names (Base Specification 2.0, section 3.3.3.2.1). */
+/* Status codes, their names, and errors of the system that come closest (Base Specification 2.0, section 3.3.3.2.1). */
+#include <errno.h>
+
 #include <vfn/nvme/util.h>
 
 #define NR_TYPES 8
@@ -153,4 +155,37 @@ const char *vfn_nvme_status_text(uint16_t status)
 		return types[type].names[code];
 
 	return type == 7 || code >= 0xc0 ? "Vendor Specific" : "Reserved";
+}
+
+/* Ranges of type and code. */
+static const struct {
+	uint16_t first, last;
+	int err;
+} errnos[] = {
+	{ 0x001, 0x001, ENOTSUP },   { 0x002, 0x003, EINVAL }, { 0x005, 0x005, ECANCELED },
+	{ 0x007, 0x00a, ECANCELED }, { 0x00b, 0x00b, ENODEV }, { 0x00c, 0x014, EINVAL },
+	{ 0x015, 0x015, EACCES },    { 0x016, 0x016, EINVAL }, { 0x018, 0x018, EINVAL },
+	{ 0x019, 0x019, ETIMEDOUT }, { 0x01a, 0x01a, EINVAL }, { 0x01b, 0x01b, ECANCELED },
+	{ 0x01d, 0x01d, EBUSY },     { 0x01e, 0x01e, EINVAL }, { 0x01f, 0x01f, ENOTSUP },
+	{ 0x020, 0x020, EROFS },     { 0x021, 0x022, EAGAIN }, { 0x023, 0x023, EACCES },
+	{ 0x024, 0x024, EBUSY },     { 0x080, 0x080, EINVAL }, { 0x081, 0x081, ENOSPC },
+	{ 0x082, 0x084, EBUSY },     { 0x100, 0x102, EINVAL }, { 0x103, 0x103, EBUSY },
+	{ 0x105, 0x105, EBUSY },     { 0x108, 0x10a, EINVAL }, { 0x10c, 0x10c, EINVAL },
+	{ 0x115, 0x115, ENOSPC },    { 0x11d, 0x11d, EBUSY },  { 0x126, 0x126, ENOSPC },
+	{ 0x180, 0x181, EINVAL },    { 0x182, 0x182, EROFS },  { 0x183, 0x183, EINVAL },
+	{ 0x1b8, 0x1b8, EINVAL },    { 0x1b9, 0x1b9, ENOSPC }, { 0x1ba, 0x1ba, EROFS },
+	{ 0x1bc, 0x1bc, EINVAL },    { 0x1bd, 0x1be, EBUSY },  { 0x1bf, 0x1bf, EINVAL },
+	{ 0x282, 0x284, EILSEQ },    { 0x286, 0x286, EACCES }, { 0x288, 0x288, EILSEQ },
+	{ 0x371, 0x371, ECANCELED },
+};
+
+int vfn_nvme_status_errno(uint16_t status)
+{
+	unsigned int code = status & 0x7ff;
+
+	for (size_t i = 0; i < sizeof(errnos) / sizeof(errnos[0]); i++)
+		if (code >= errnos[i].first && code <= errnos[i].last)
+			return errnos[i].err;
+
+	return code ? EIO : 0;
 }

@@ -57,6 +57,28 @@ int nvme_set_errno_from_cqe(struct nvme_cqe *cqe);
 const char *vfn_nvme_status_text(uint16_t status);
 
 /**
+ * vfn_nvme_status_errno - the error of the system that comes closest to a status
+ * @status: status of a completion without its phase tag; only its type and code count
+ *
+ * For programs that pass errors on to others who know nothing of NVMe. The library's own calls
+ * fail with EIO, whatever the status is, and keep the completion for whoever wants to know more.
+ * Thread-safe.
+ *
+ * Return: 0 for success, or one of these:
+ *
+ * - EINVAL: a field, a descriptor or a size in the command, or blocks beyond the end;
+ * - ENOTSUP: no such command; ENODEV: no such namespace;
+ * - ENOSPC: no capacity, or the zone is full; EROFS: it may not be written;
+ * - EACCES: denied, or locked down;
+ * - EBUSY: not ready, reserved by another host, in formatting, or over a limit;
+ * - EAGAIN: interrupted, or transient; ETIMEDOUT: the keep alive timer has expired;
+ * - ECANCELED: aborted; EILSEQ: protection information that does not match;
+ * - EIO: errors of the medium, and all that has no number here, reserved and vendor specific
+ *   ones included.
+ */
+int vfn_nvme_status_errno(uint16_t status);
+
+/**
  * nvme_aer - ask for an asynchronous event (section 5.2)
  * @ctrl: controller, up
  * @opaque: context for the request that the event's completion leads to

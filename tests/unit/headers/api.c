@@ -479,6 +479,7 @@ VALUE(__mps_to_pagesize(1), 8192);
 NAME(nvme_cqe_ok, bool(cqe *));
 NAME(nvme_set_errno_from_cqe, int(cqe *));
 NAME(vfn_nvme_status_text, const char *(uint16_t));
+NAME(vfn_nvme_status_errno, int(uint16_t));
 NAME(nvme_aer, int(ctrl *, void *));
 NAME(nvme_sync, int(ctrl *, sq *, cmd *, void *, size_t, cqe *));
 NAME(nvme_oneshot, int(ctrl *, sq *, cmd *, void *, size_t, cqe *));
