@@ -33,7 +33,8 @@ struct iommu_dmabuf {
  * @flags: of enum iommu_map_flags
  *
  * Thread-safe. The buffer belongs to the caller until iommu_put_dmabuf().
- * Children of a fork() do not get it.
+ * Children of a fork() do not get it. Core dumps have it, unless the caller
+ * says madvise(buffer->vaddr, buffer->len, MADV_DONTDUMP).
  *
  * Return: 0, or -1 with errno as pgmap() and iommu_map_vaddr().
  */

@@ -26,6 +26,21 @@ BEHIND_THE_BACK = {"pthread_create", "signal", "sigaction", "sigprocmask", "pthr
                    "vfork", "system", "popen", "posix_spawn", "printf", "puts", "putchar", "vprintf", "perror",
                    "pthread_atfork", "setenv", "putenv", "unsetenv", "setlocale", "umask", "chdir"}
 
+# Functions of libc, and the system calls that they make.
+SYSTEM_CALLS = {
+    "access": "access", "clock_gettime": "clock_gettime", "clock_nanosleep": "clock_nanosleep", "close": "close",
+    "closedir": "close", "fcntl": "fcntl", "fsync": "fsync", "getrlimit": "prlimit64", "ioctl": "ioctl", "madvise": "madvise",
+    "mkdir": "mkdir", "mkostemp": "openat getrandom", "mmap": "mmap", "munmap": "munmap", "open": "openat",
+    "opendir": "openat newfstatat", "pread": "pread64", "pwrite": "pwrite64", "read": "read", "readdir": "getdents64",
+    "readlink": "readlink", "rename": "rename", "unlink": "unlink", "write": "write",
+}
+ALLOCATOR = {"brk", "futex"}
+
+# What needs memory at most, and locks; messages go to standard error; a multiplication that overflows says where, and aborts.
+HARMLESS = (r"mem\w+|str\w+|v?snprintf|v?sscanf|qsort|malloc|calloc|realloc|free|pthread_(mutex|rwlock|once)\w*|getenv|stderr|fprintf|"
+            r"__ctype_\w+|__errno_location|__tls_get_addr|__isoc\w+|__u?divti3|_GLOBAL_OFFSET_TABLE_|__stack_chk_fail|"
+            r"abort|backtrace\w*|__(a|ub|t)san_\w+|__sanitizer_\w+|__gcov_\w+|__aarch64_\w+|(get|set)auxval|\w*_semaphore")
+
 SOURCE = pathlib.Path(sys.argv[1]) if len(sys.argv) == 3 else sys.exit(__doc__.strip())
 CODE = {path.relative_to(SOURCE): path.read_text(encoding="utf-8")
         for path in sorted([*SOURCE.glob("src/**/*.[ch]"), *SOURCE.glob("include/**/*.h")])}
@@ -65,6 +80,39 @@ def nothing_runs_at_load_time_but_a_look_at_the_size_of_a_page():
 def frequencies_of_the_processor_are_not_looked_at():
     for path, text in CODE.items():
         assert not re.search(r"cpuinfo|cpufreq|devices/system/cpu", text), path
+
+
+# Q21
+@test
+def the_wall_clock_is_not_asked():
+    wrong = calls({"time", "gettimeofday", "ftime", "timespec_get", "pthread_cond_timedwait", "pthread_mutex_timedlock"})
+    assert not wrong, "\n".join(f"{place} calls {name}" for place, name in sorted(wrong))
+    clocks = {clock for text in CODE.values() for clock in re.findall(r"\bCLOCK_[A-Z_]+", text)}
+    assert clocks == {"CLOCK_MONOTONIC"}, clocks
+
+
+# L9
+@test
+def system_calls_are_those_that_the_manual_names():
+    functions = {name: re.sub(r"64$", "", name) for _, name in calls({*SYSTEM_CALLS, *(name + "64" for name in SYSTEM_CALLS)})}
+    places = {place for place, _ in calls(functions.keys())}
+    assert places == {"os_linux.c.o"}, places
+    page = (SOURCE / "docs/os.rst").read_text(encoding="utf-8")
+    told = set(re.findall(r"``(\w+)``", page[page.index("What it calls\n"):page.index("The names are")]))
+    used = {name for function in functions.values() for name in SYSTEM_CALLS[function].split()}
+    assert used | ALLOCATOR == told, (used | ALLOCATOR) ^ told
+
+
+@test
+def libc_is_used_for_what_is_known_not_to_call_the_kernel():
+    lines = subprocess.run(["nm", "--undefined-only", "--extern-only", "-P", sys.argv[2]], text=True, capture_output=True,
+                           check=True).stdout
+    ours = subprocess.run(["nm", "--defined-only", "-P", sys.argv[2]], text=True, capture_output=True, check=True).stdout
+    needed = {re.sub(r"^__(\w+)_chk$", r"\1", line.split()[0]) for line in lines.splitlines() if " U" in line}
+    needed -= {line.split()[0] for line in ours.splitlines() if " " in line}
+    known = {*SYSTEM_CALLS, *(name + "64" for name in SYSTEM_CALLS)}
+    unknown = [name for name in needed if name not in known and not re.fullmatch(HARMLESS, name)]
+    assert not unknown, " ".join(sorted(unknown))
 
 
 if __name__ == "__main__":

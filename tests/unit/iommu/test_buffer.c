@@ -31,6 +31,15 @@ static void dmabuf_is_kept_from_children(void **state)
 	assert_int_equal(emu_call_count(call), 1);
 }
 
+/* L8 */
+static void dmabuf_can_be_left_out_of_core_dumps(void **state)
+{
+	__autovar_s(iommu_dmabuf) buffer = {};
+
+	assert_int_equal(iommu_get_dmabuf(ctx, &buffer, 2 * PAGE + 1, 0), 0);
+	assert_int_equal(madvise(buffer.vaddr, (size_t)buffer.len, MADV_DONTDUMP), 0);
+}
+
 static void put_dmabuf_leaves_all_zero(void **state)
 {
 	static const struct iommu_dmabuf none;
@@ -217,6 +226,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		test(dmabuf_is_zeroed_mapped_and_whole_pages),
 		test(dmabuf_is_kept_from_children),
+		test(dmabuf_can_be_left_out_of_core_dumps),
 		test(put_dmabuf_leaves_all_zero),
 		test(put_dmabuf_of_none_does_nothing),
 		test(get_dmabuf_that_fails_leaves_all_zero),

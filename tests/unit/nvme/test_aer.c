@@ -61,6 +61,34 @@ static void event_leads_to_its_request(void **state)
 	stop(&m);
 }
 
+/* Q19: the strict controller of all these tests knows no mercy with doorbells; a real one reports them */
+static void invalid_doorbell_is_reported_as_an_error(void **state)
+{
+	enum {
+		INVALID_REGISTER,
+		INVALID_VALUE
+	};
+	struct nvme_cqe cqe;
+	struct machine m;
+
+	start_pair(&m, NULL, 8);
+	for (uint8_t info = INVALID_REGISTER; info <= INVALID_VALUE; info++) {
+		union nvme_cmd cmd = smart_log_cmd();
+
+		assert_int_equal(nvme_aer(&m.ctrl, NULL), 0);
+		emu_nvme_raise_aen(m.nvme, ERROR, info, LOG_ERROR_PAGE);
+		cqe = next_admin(&m);
+		assert_true(cqe.cid & NVME_CID_AER);
+		assert_int_equal(NVME_AEN_TYPE(le32_to_cpu(cqe.dw0)), ERROR);
+		assert_int_equal(NVME_AEN_INFO(le32_to_cpu(cqe.dw0)), info);
+		assert_int_equal(NVME_AEN_LID(le32_to_cpu(cqe.dw0)), LOG_ERROR_PAGE);
+		release(&m, &cqe);
+		cmd.log.lid = LOG_ERROR_PAGE;
+		assert_int_equal(nvme_admin(&m.ctrl, &cmd, m.buf.vaddr, 512, NULL), 0);
+	}
+	stop(&m);
+}
+
 static void event_before_the_request_waits_for_it(void **state)
 {
 	struct nvme_cqe cqe;
@@ -204,6 +232,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		test(event_leads_to_its_request),
+		test(invalid_doorbell_is_reported_as_an_error),
 		test(event_before_the_request_waits_for_it),
 		test(several_events_take_several_requests),
 		test(event_is_masked_until_its_log_is_read),

@@ -26,6 +26,23 @@ static void close_goes_from_queues_to_device(void **state)
 	assert_closed(&m.ctrl);
 }
 
+/* H7: who removes a device holds its part of sysfs while he waits for the close */
+static void close_of_a_controller_in_use_leaves_sysfs_alone(void **state)
+{
+	union nvme_cmd cmd = flush_cmd();
+	struct machine m;
+
+	start_pair(&m, NULL, 8);
+	emu_calls_clear();
+	assert_int_equal(nvme_sync(&m.ctrl, m.sq, &cmd, NULL, 0, NULL), 0);
+	post_flush(m.sq);
+	iommu_put_dmabuf(&m.buf);
+	nvme_close(&m.ctrl);
+	assert_closed(&m.ctrl);
+	assert_true(emu_call_count("close " EMU_BDF) > 0);
+	assert_null(strstr(emu_calls(), "/sys/"));
+}
+
 /* W7: submission queues first, whoever created the completion queue */
 static void close_deletes_all_submission_queues_of_a_shared_cq(void **state)
 {
@@ -126,7 +143,7 @@ static void close_with_fatal_status_disables(void **state)
 	assert_closed(&m.ctrl);
 }
 
-/* H3 */
+/* H2, H3 */
 static void close_of_a_removed_device_is_quick(void **state)
 {
 	uint64_t begin;
@@ -348,6 +365,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		test(close_goes_from_queues_to_device),
+		test(close_of_a_controller_in_use_leaves_sysfs_alone),
 		test(close_deletes_all_submission_queues_of_a_shared_cq),
 		test(close_with_60_commands_in_flight_is_clean),
 		test(delete_with_commands_in_flight_is_clean),

@@ -204,7 +204,7 @@ static void failed_controller_works_again_after_close_and_init(void **state)
 	free(buf);
 }
 
-/* H2 */
+/* H2, H6 */
 static void removed_controller_stays_gone(void **state)
 {
 	union nvme_cmd cmd = flush_cmd();
@@ -217,6 +217,33 @@ static void removed_controller_stays_gone(void **state)
 	assert_fails_with(nvme_delete_ioqpair(&m.ctrl, 1), ENODEV);
 	stop(&m);
 	assert_fails_with(nvme_init(&m.ctrl, EMU_BDF, NULL), ENODEV);
+}
+
+/* H8: a machine that sleeps takes the power from its devices; the registers are those of a controller that was not set up */
+static void controller_that_forgot_in_its_sleep_is_brought_up_again(void **state)
+{
+	uint8_t *buf = (uint8_t *)new_pages(PAGE);
+	union nvme_cmd cmd = flush_cmd();
+	struct machine m;
+	uint64_t begin;
+
+	start_pair(&m, NULL, 8);
+	memset(buf, 0x78, 512);
+	write_block(&m.ctrl, 1, 12, buf);
+	(void)post_flush(m.sq);
+	assert_int_equal(vfio_reset(&m.ctrl.pci.dev), 0);
+
+	emu_expect_violation("doorbell");
+	begin = emu_now();
+	assert_fails_with(nvme_sync(&m.ctrl, m.sq, &cmd, NULL, 0, NULL), ENODEV);
+	assert_true(emu_now() - begin < 10 * MS);
+	stop(&m);
+
+	assert_int_equal(nvme_init(&m.ctrl, EMU_BDF, NULL), 0);
+	assert_int_equal(nvme_create_ioqpair(&m.ctrl, 1, 8, -1, 0), 0);
+	check_block(&m.ctrl, 1, 12, 0x78, buf);
+	nvme_close(&m.ctrl);
+	free(buf);
 }
 
 /* C9: what was out is given up, and the queues are made anew */
@@ -332,6 +359,7 @@ int main(void)
 		test(lost_and_spurious_interrupts_do_not_matter_to_a_poll),
 		test(failed_controller_works_again_after_close_and_init),
 		test(removed_controller_stays_gone),
+		test(controller_that_forgot_in_its_sleep_is_brought_up_again),
 		test(reset_with_everything_in_flight_starts_over),
 		test(many_lives_leave_nothing),
 		test(deep_queue_of_vectors_carries_data),

@@ -50,6 +50,7 @@ static void test_close_gives_every_descriptor_back(void **state)
 	assert_int_equal(open_fds(), before);
 }
 
+/* V7 */
 static void test_second_open_is_refused(void **state)
 {
 	struct nvme_ctrl ctrl = {}, again = {};
@@ -62,6 +63,7 @@ static void test_second_open_is_refused(void **state)
 	nvme_close(&ctrl);
 }
 
+/* V6 */
 static void test_device_of_the_kernel_is_refused_with_advice(void **state)
 {
 	struct nvme_ctrl ctrl = {};
@@ -74,6 +76,108 @@ static void test_device_of_the_kernel_is_refused_with_advice(void **state)
 	assert_non_null(strstr(vfn_last_error(), "vfntool bind"));
 }
 
+/* Whether a process has a device or an address space open. */
+static bool has_vfio(pid_t pid)
+{
+	char path[64], target[64];
+	struct dirent *entry;
+	bool found = false;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
+	dir = opendir(path);
+	assert_non_null(dir);
+	while ((entry = readdir(dir))) {
+		ssize_t len = readlinkat(dirfd(dir), entry->d_name, target, sizeof(target) - 1);
+
+		if (len < 0)
+			continue;
+		target[len] = '\0';
+		found |= strstr(target, "vfio") || strstr(target, "iommu");
+	}
+	closedir(dir);
+
+	return found;
+}
+
+static void end(pid_t child, int want)
+{
+	int status;
+
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), want);
+}
+
+/* D18, L3, L4: what a child does, or has, is nothing to a controller at work */
+static void test_children_do_no_harm(void **state)
+{
+	int ready[2], done[2], i;
+	struct nvme_ctrl ctrl = {};
+	void *mem = guest_alloc(LEN);
+	pid_t child, program;
+	iova_t iova;
+	char byte;
+
+	(void)state;
+	guest_open(&ctrl, "a", 0);
+	assert_vfn(iommu_map_vaddr(__iommu_ctx(&ctrl), mem, LEN, &iova, 0) == 0);
+	guest_fill(mem, LEN, 15500);
+
+	/* one that ends in the usual way, one that writes to its copy of the memory and stays, and another program */
+	fflush(NULL);
+	child = fork();
+	assert_true(child >= 0);
+	if (!child)
+		exit(7);
+	end(child, 7);
+
+	assert_int_equal(pipe(ready), 0);
+	assert_int_equal(pipe(done), 0);
+	child = fork();
+	assert_true(child >= 0);
+	if (!child) {
+		memset(mem, 0xee, LEN);
+		_exit(write(ready[1], "", 1) != 1 || read(done[0], &byte, 1) != 1);
+	}
+	program = fork();
+	assert_true(program >= 0);
+	if (!program) {
+		execl("/bin/sleep", "sleep", "60", NULL);
+		_exit(127);
+	}
+
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	for (i = 0; i < 16; i++) {
+		guest_fill(mem, LEN, 15501 + i);
+		guest_write(&ctrl, 1, &guest_ns512, 0, mem, LEN);
+		memset(mem, 0, LEN);
+		guest_read(&ctrl, 1, &guest_ns512, 0, mem, LEN);
+		guest_check(mem, LEN, 15501 + i);
+	}
+
+	assert_true(has_vfio(getpid()));
+	for (i = 0; i < 100 && has_vfio(program); i++)
+		usleep(100 * 1000);
+	assert_false(has_vfio(program));
+	assert_int_equal(kill(program, SIGKILL), 0);
+	assert_int_equal(waitpid(program, &i, 0), program);
+
+	assert_int_equal(write(done[1], "", 1), 1);
+	end(child, 0);
+	for (i = 0; i < 2; i++) {
+		close(ready[i]);
+		close(done[i]);
+	}
+	nvme_close(&ctrl);
+	guest_free(mem, LEN);
+
+	guest_open(&ctrl, "a", 0);
+	write_something(&ctrl, 15600);
+	nvme_close(&ctrl);
+}
+
+/* C4, L1 */
 static void test_open_after_a_kill_works(void **state)
 {
 	struct nvme_ctrl ctrl = {};
@@ -115,6 +219,7 @@ int main(void)
 		cmocka_unit_test(test_close_gives_every_descriptor_back),
 		cmocka_unit_test(test_second_open_is_refused),
 		cmocka_unit_test(test_device_of_the_kernel_is_refused_with_advice),
+		cmocka_unit_test(test_children_do_no_harm),
 		cmocka_unit_test(test_open_after_a_kill_works),
 	};
 
