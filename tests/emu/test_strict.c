@@ -159,6 +159,7 @@ static void cid_of_an_outstanding_command(void **state)
 	raw_stop(&r);
 }
 
+/* Q19 */
 static void wrong_doorbells(void **state)
 {
 	static const struct {
@@ -229,6 +230,7 @@ static void doorbell_stride_is_respected(void **state)
 	raw_stop(&r);
 }
 
+/* Q19 */
 static void doorbell_before_ready(void **state)
 {
 	struct raw r;

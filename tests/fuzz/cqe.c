@@ -3,6 +3,8 @@
  * Requests and completions, by both kinds of calls, against a model: two submission
  * queues, one completion queue, and a device that completes what it was given, or
  * anything else. Which request completes, and when, must be what the model says.
+ *
+ * Q3, Q4, Q5, Q6
  */
 #include "fuzz.h"
 

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Data pointers, by every call that makes one: decoded, they are the given pieces, or the errno is the right one. */
+/*
+ * Data pointers, by every call that makes one: decoded, they are the given pieces, or the errno is the right one.
+ *
+ * P1, P3, P4, P5, P7, P10
+ */
 #include "fuzz.h"
 
 #include <limits.h>

@@ -3,6 +3,8 @@
  * A kernel that fails, or answers nonsense, at any call: opening a device, mapping
  * memory and registers for it, interrupts, page faults, closing. Whatever it says,
  * nothing is left open or mapped, and nothing is given out that it did not offer.
+ *
+ * V11, V13, V14, V17
  */
 #include "fuzz.h"
 

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* The command line of the examples: any words, and sizes against a second opinion. */
+/*
+ * The command line of the examples: any words, and sizes against a second opinion.
+ *
+ * T2
+ */
 #include "fuzz.h"
 
 #include <ctype.h>

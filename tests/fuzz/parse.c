@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Texts of users and of sysfs: addresses, numbers, and the environment, each against a second opinion. */
+/*
+ * Texts of users and of sysfs: addresses, numbers, and the environment, each against a second opinion.
+ *
+ * V1
+ */
 #include "fuzz.h"
 
 #include <errno.h>

@@ -2,6 +2,8 @@
 /*
  * A controller whose registers read as anything, from any access on: bring-up, reset,
  * the controller memory buffer, persistent memory. All of it ends, and leaves nothing.
+ *
+ * C1, C2, C3
  */
 #include "fuzz.h"
 

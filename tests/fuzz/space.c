@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Mapping, pinning, translation and the choice of addresses against a model that has a line per page. */
+/*
+ * Mapping, pinning, translation and the choice of addresses against a model that has a line per page.
+ *
+ * D2, D4, D5, D7
+ */
 #include "fuzz.h"
 
 #include <errno.h>

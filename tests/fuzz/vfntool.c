@@ -2,6 +2,8 @@
 /*
  * vfntool with any words on its command line, on a machine whose /sys, /proc and records
  * have any texts. What it prints is for terminals, or it is JSON.
+ *
+ * T1, T7
  */
 #include "fuzz.h"
 

@@ -8,12 +8,12 @@ TESTS is the folder of the tests, whose comments name defects by number.
 """
 
 import pathlib
-import re
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 # pylint: disable=wrong-import-position
+from numbers_of_tests import numbers_in_programs
 from tap import report
 
 DEFECTS = {
@@ -85,22 +85,11 @@ DEFECTS = {
 }
 
 
-def comments(path):
-    """What the comments of a program say."""
-    text = path.read_text(encoding="utf-8", errors="replace")
-    if path.suffix in (".c", ".h"):
-        return "\n".join(re.findall(r"/\*.*?\*/", text, re.DOTALL))
-    return "\n".join(re.findall(r"^\s*#.*", text, re.MULTILINE))
-
-
 def main():
     """One test for each direction."""
     if len(sys.argv) != 2:
         sys.exit(__doc__.strip())
-    programs = [path for path in pathlib.Path(sys.argv[1]).glob("**/*")
-                if path.suffix in (".c", ".py", ".sh") or path.name == "meson.build"]
-    named = {name for path in programs if path.name != "defects.py"
-             for name in re.findall(r"\b[WK]\d+\b", comments(path))}
+    named = numbers_in_programs(sys.argv[1], "WK")
     tests = [
         ("every defect has a test", [f"{name}: {DEFECTS[name]}" for name in DEFECTS if name not in named]),
         ("every number is a defect", sorted(named - DEFECTS.keys())),

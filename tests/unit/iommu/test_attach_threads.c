@@ -37,7 +37,7 @@ static void *map_and_ask(void *arg)
 	return NULL;
 }
 
-/* The addresses that the threads get are in the narrower range, too. */
+/* D17: The addresses that the threads get are in the narrower range, too. */
 static void devices_come_and_go_while_threads_map(void **state)
 {
 	const struct emu_pci_opts opts = { .bdf = EMU_BDF2 };

@@ -162,7 +162,7 @@ static unsigned int copy_extents(struct iommu_extent *copy)
 	return n;
 }
 
-/* W13, W28, W29, D6 */
+/* D6, W13, W28, W29 */
 static void cycles_leave_the_address_space_as_it_was(void **state)
 {
 	const uint64_t cycles = environment("CYCLES", 1000000);

@@ -300,7 +300,7 @@ static void model_step(void)
 	model_map(page, n);
 }
 
-/* D6, W13, W28 */
+/* D6, D7, W13, W28 */
 static void random_maps_and_unmaps_agree_with_a_bitmap(void **state)
 {
 	const struct emu_range ranges[] = {

@@ -123,7 +123,7 @@ static void map_again_across_neighbours_at_consecutive_addresses_works(void **st
 	unmap(mem + PAGE);
 }
 
-/* W6, D4, K10 */
+/* D4, W6, K10 */
 static void map_that_runs_past_a_map_is_refused(void **state)
 {
 	map(mem + PAGE, PAGE, 0);
@@ -133,7 +133,7 @@ static void map_that_runs_past_a_map_is_refused(void **state)
 	unmap(mem + PAGE);
 }
 
-/* W6, D4, K11 */
+/* D4, W6, K11 */
 static void map_that_starts_below_a_map_is_refused(void **state)
 {
 	map(mem + PAGE, PAGE, 0);
@@ -141,7 +141,7 @@ static void map_that_starts_below_a_map_is_refused(void **state)
 	unmap(mem + PAGE);
 }
 
-/* W6, D4 */
+/* D4, W6 */
 static void map_around_a_map_is_refused(void **state)
 {
 	struct tally before = tally();
@@ -336,7 +336,7 @@ static void fixed_map_leaves_nothing_whatever_fails(void **state)
 	assert_tally(&before);
 }
 
-/* W28: none of the failures takes an address */
+/* D12, W28: none of the failures takes an address */
 static void failed_maps_do_not_use_addresses_up(void **state)
 {
 	set_range(0x100000, 0x103fff);

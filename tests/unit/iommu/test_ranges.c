@@ -145,31 +145,37 @@ static void assert_ignored(enum emu_hostile chain)
 	assert_range(0, 2, 0, 0xfedfffff);
 }
 
+/* V13 */
 static void chain_that_loops_is_ignored(void **state)
 {
 	assert_ignored(EMU_CHAIN_LOOP);
 }
 
+/* V13 */
 static void chain_that_points_to_itself_is_ignored(void **state)
 {
 	assert_ignored(EMU_CHAIN_SELF);
 }
 
+/* V13 */
 static void chain_that_points_back_is_ignored(void **state)
 {
 	assert_ignored(EMU_CHAIN_BACK);
 }
 
+/* V13 */
 static void chain_that_starts_past_the_end_is_ignored(void **state)
 {
 	assert_ignored(EMU_CHAIN_PAST_END);
 }
 
+/* V13 */
 static void chain_that_runs_past_the_end_is_ignored(void **state)
 {
 	assert_ignored(EMU_CHAIN_NEXT_PAST_END);
 }
 
+/* V13 */
 static void chain_that_is_cut_off_is_ignored(void **state)
 {
 	assert_ignored(EMU_CHAIN_CUT);
@@ -182,6 +188,7 @@ static void chain_with_too_many_ranges_fails_the_open(void **state)
 	assert_error_has("cut off");
 }
 
+/* V13 */
 static void chain_that_grows_at_each_look_fails_the_open(void **state)
 {
 	emu_iommu()->chain = EMU_CHAIN_ARGSZ_GROWS;

@@ -100,6 +100,7 @@ static void *translate_all(void *arg)
 	return NULL;
 }
 
+/* D17 */
 static void maps_and_unmaps_do_not_disturb_each_other(void **state)
 {
 	struct tally before = tally();
@@ -171,6 +172,7 @@ static void *unmap_one(void *arg)
 	return NULL;
 }
 
+/* D17 */
 static void unmaps_of_one_map_succeed_once(void **state)
 {
 	for (unsigned int i = 0; i < 200; i++) {

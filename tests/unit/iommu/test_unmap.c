@@ -54,7 +54,7 @@ static void unmap_leaves_neighbours(void **state)
 	unmap(mem + PAGE);
 }
 
-/* W17, D14 */
+/* D14, W17 */
 static void unmap_that_is_short_is_eio_and_its_addresses_are_lost(void **state)
 {
 	set_range(0x100000, 0x101fff);

@@ -369,7 +369,7 @@ static bool gone_or_unnoticed(int err)
 	return err == ENODEV || !err;
 }
 
-/* C1, W24, K4 */
+/* C1, H3, W24, K4 */
 static void registers_all_ones_at_any_access_mean_gone(void **state)
 {
 	lose_registers_at_each_access(UINT32_MAX, gone_or_unnoticed, 100 * MS);
@@ -380,7 +380,7 @@ static bool failed_or_unnoticed(int err)
 	return err == ENODEV || err == ETIMEDOUT || err == ENOTSUP || err == EIO || !err;
 }
 
-/* C2 */
+/* C2, H3 */
 static void registers_zero_at_any_access_do_not_hang(void **state)
 {
 	lose_registers_at_each_access(0, failed_or_unnoticed, 20 * SEC);
@@ -441,6 +441,7 @@ static void ready_time_of_zero_is_half_a_second(void **state)
 	assert_waited(failing_init_takes(nvme, ETIMEDOUT), SEC / 2);
 }
 
+/* V15 */
 static void bar_without_doorbells_is_refused(void **state)
 {
 	const struct emu_nvme_opts small = { .pci.bar0_size = PAGE };
@@ -467,7 +468,7 @@ static void other_class_is_refused_unopened(void **state)
 	assert_non_null(strstr(vfn_last_error(), "not an NVMe controller"));
 }
 
-/* W14 */
+/* V4, W14 */
 static void no_iommu_group_is_an_error_and_no_crash(void **state)
 {
 	const struct emu_nvme_opts opts = { .pci.no_group = true };
@@ -479,7 +480,7 @@ static void no_iommu_group_is_an_error_and_no_crash(void **state)
 	nvme_close(&ctrl);
 }
 
-/* W14 */
+/* V5, W14 */
 static void no_vfio_is_an_error_and_no_crash(void **state)
 {
 	struct nvme_ctrl ctrl = {};

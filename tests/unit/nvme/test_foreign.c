@@ -243,7 +243,7 @@ static void corrupt(struct machine *m, struct emu_fault fault)
 	emu_nvme_fault(m->nvme, &fault);
 }
 
-/* W21, Q3, Q6: dropped, so that the wait times out and the next command works */
+/* Q3, Q6, W21: dropped, so that the wait times out and the next command works */
 static void completion_of_nobody_is_dropped(void **state)
 {
 	static const struct emu_fault faults[] = {
@@ -292,6 +292,7 @@ static void completion_of_an_idle_request_does_not_complete_it_later(void **stat
 	stop(&m);
 }
 
+/* Q6 */
 static void field_that_does_not_matter_is_not_used(void **state)
 {
 	struct nvme_cqe cqe;
@@ -328,7 +329,7 @@ static void completion_with_the_old_phase_is_not_seen(void **state)
 	stop(&m);
 }
 
-/* Q12: a hostile stream of completions, then a queue that still works after it is made anew */
+/* Q3, Q4, Q5, Q12: a hostile stream of completions, then a queue that still works after it is made anew */
 static void random_corruption_never_crashes(void **state)
 {
 	uint64_t seed = 0x20260718;

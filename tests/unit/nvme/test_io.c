@@ -138,6 +138,7 @@ static void poll_takes_no_more_than_there_is_room_for(void **state)
 	stop(&m);
 }
 
+/* Q1 */
 static void full_queue_is_busy_until_a_poll(void **state)
 {
 	struct vfn_nvme_done done[4];
@@ -407,7 +408,7 @@ static void status_and_result_come_with_the_context(void **state)
 	stop(&m);
 }
 
-/* W21, Q3: one more completion, and one of a command that nobody sent */
+/* Q3, Q4, W21: one more completion, and one of a command that nobody sent */
 static void completions_of_nobody_are_dropped(void **state)
 {
 	struct vfn_nvme_done done[4];
@@ -439,7 +440,7 @@ static void completions_of_nobody_are_dropped(void **state)
 	stop(&m);
 }
 
-/* W23, Q8 */
+/* Q8, W23 */
 static void late_completion_of_a_released_request_is_dropped(void **state)
 {
 	union nvme_cmd cmd = flush_cmd();

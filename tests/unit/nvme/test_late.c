@@ -39,7 +39,7 @@ static unsigned int dma_maps(void)
 	return emu_usage().dma_maps;
 }
 
-/* W23 */
+/* Q7, W23 */
 static void sync_of_a_lost_command_times_out(void **state)
 {
 	static const enum emu_fault_kind kinds[] = { EMU_DROP, EMU_LOSE, EMU_DELAY };
@@ -111,7 +111,7 @@ static void identifier_of_a_lost_command_is_not_used_again(void **state)
 	stop(&m);
 }
 
-/* W23, Q8 */
+/* Q8, W23 */
 static void late_completion_gives_the_request_back(void **state)
 {
 	struct machine m;
@@ -127,7 +127,7 @@ static void late_completion_gives_the_request_back(void **state)
 	stop(&m);
 }
 
-/* W23, promise 2: memory is not given back while the controller may write it */
+/* D15, Q7, W23, promise 2: memory is not given back while the controller may write it */
 static void mapping_of_a_late_command_stays_until_it_completes(void **state)
 {
 	char *buf = new_pages(PAGE);

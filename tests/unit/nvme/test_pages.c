@@ -777,6 +777,7 @@ static void admin_command_of_megabytes_is_described(void **state)
 
 /* ---- segments in memory of the caller's ---- */
 
+/* P8 */
 static void segments_of_the_callers_are_chained(void **state)
 {
 	struct nvme_rq *rq;

@@ -297,6 +297,7 @@ static void tags_of_ones_exempt_a_block(void **state)
 	for_each_format(spoil_unchecked, true);
 }
 
+/* P11 */
 static void format_that_does_not_exist_is_refused(void **state)
 {
 	static const struct vfn_nvme_pi bad[] = {

@@ -59,7 +59,7 @@ static void refuse_vector(struct bench *b, struct iova_vec *iov, int n)
 
 /* ---- one piece ---- */
 
-/* P5: entries from 1 to those of a full list and the command's own */
+/* P5, P12: entries from 1 to those of a full list and the command's own */
 static void list_lengths_at_their_boundaries_are_exact(void **state)
 {
 	static const unsigned int pages[] = { 1, 2, 3, 511, 512, 513 };
@@ -101,7 +101,7 @@ static void two_pages_need_no_list(void **state)
 	bench_free(&b);
 }
 
-/* W3, P3 */
+/* P3, W3 */
 static void start_off_a_dword_is_refused(void **state)
 {
 	struct bench b;
@@ -128,7 +128,7 @@ static void length_off_a_dword_is_covered(void **state)
 	bench_free(&b);
 }
 
-/* W3, P7, K9 */
+/* P7, W3, K9 */
 static void lengths_of_gigabytes_are_refused(void **state)
 {
 	static const uint64_t lens[] = {
@@ -165,6 +165,7 @@ static void piece_at_the_end_of_addresses_does_not_wrap(void **state)
 	bench_free(&b);
 }
 
+/* P12 */
 static void random_pieces_decode_to_themselves(void **state)
 {
 	uint64_t seed = SEED;
@@ -193,7 +194,7 @@ static void random_pieces_decode_to_themselves(void **state)
 
 /* ---- several pieces ---- */
 
-/* W1, P6 */
+/* P6, W1 */
 static void last_piece_longer_than_a_page_is_covered_to_its_end(void **state)
 {
 	struct bench b;
@@ -283,7 +284,7 @@ static void inner_piece_off_its_pages_is_refused(void **state)
 	bench_free(&b);
 }
 
-/* W3, P10 */
+/* P10, W3 */
 static void vector_of_nothing_is_refused(void **state)
 {
 	struct iova_vec iov[2] = {
@@ -350,6 +351,7 @@ static struct iova_vec random_piece(uint64_t *seed, uint64_t page, bool first, b
 	return (struct iova_vec){ .iova = iova, .len = len };
 }
 
+/* P6, P12 */
 static void random_vectors_decode_to_themselves(void **state)
 {
 	unsigned int taken = 0, refused = 0;

@@ -66,7 +66,7 @@ static void piece_across_two_mappings_follows_both(void **state)
 	stop(&m);
 }
 
-/* W6, P9 */
+/* D5, P9, W6 */
 static void piece_that_is_half_unmapped_is_a_fault(void **state)
 {
 	union nvme_cmd cmd;
@@ -100,7 +100,7 @@ static void piece_that_is_half_unmapped_is_a_fault(void **state)
 	stop(&m);
 }
 
-/* W3, P10 */
+/* P1, P10, W3 */
 static void pieces_of_nothing_are_refused(void **state)
 {
 	struct iovec iov[2] = { { NULL, 0 }, { NULL, 0 } };
@@ -125,7 +125,7 @@ static void pieces_of_nothing_are_refused(void **state)
 	stop(&m);
 }
 
-/* W3, P7 */
+/* P7, W3 */
 static void pieces_of_gigabytes_are_refused(void **state)
 {
 	static const size_t lens[] = { 1UL << 31, 1UL << 32, (1UL << 32) + PAGE, SIZE_MAX / 2 };

@@ -39,7 +39,7 @@ static void identifier_out_of_range_is_refused(void **state)
 	nvme_close(&m.ctrl);
 }
 
-/* W35 */
+/* V15, C3, W35 */
 static void doorbell_beyond_the_bar_is_refused(void **state)
 {
 	const struct emu_nvme_opts opts = { .pci.bar0_size = 2 * PAGE, .dstrd = 6 };
@@ -173,7 +173,7 @@ static void get(struct machine *m, struct iommu_dmabuf *mem, size_t len)
 	assert_int_equal(iommu_get_dmabuf(__iommu_ctx(&m->ctrl), mem, len, 0), 0);
 }
 
-/* W10, Q11 */
+/* Q11, W10 */
 static void completion_queue_in_memory_of_ones_is_zeroed(void **state)
 {
 	struct iommu_dmabuf mem;

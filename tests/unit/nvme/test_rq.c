@@ -98,7 +98,7 @@ static void release_forgets_the_context(void **state)
 	stop(&m);
 }
 
-/* W21, Q3, K3 */
+/* Q3, W21, K3 */
 static void completion_with_an_identifier_out_of_range_has_no_request(void **state)
 {
 	struct machine m;
@@ -115,7 +115,7 @@ static void completion_with_an_identifier_out_of_range_has_no_request(void **sta
 	stop(&m);
 }
 
-/* W21, Q6 */
+/* Q6, W21 */
 static void completion_of_an_unknown_queue_has_no_request(void **state)
 {
 	struct machine m;

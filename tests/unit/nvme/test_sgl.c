@@ -59,7 +59,7 @@ static void one_piece_is_in_the_command(void **state)
 	bench_free(&b);
 }
 
-/* P8 */
+/* P8, P12 */
 static void as_many_descriptors_as_a_page_has_are_taken(void **state)
 {
 	static struct iova_vec iov[520];
@@ -98,7 +98,7 @@ static void neighbours_share_a_descriptor(void **state)
 	bench_free(&b);
 }
 
-/* W5: whatever PSDT was, it is replaced; the bits of fused commands are the caller's */
+/* P8, W5: whatever PSDT was, it is replaced; the bits of fused commands are the caller's */
 static void psdt_is_replaced(void **state)
 {
 	struct iova_vec iov[2] = { { .iova = 0x10000, .len = 512 }, { .iova = 0x20000, .len = 4 } };
@@ -120,7 +120,7 @@ static void psdt_is_replaced(void **state)
 	bench_free(&b);
 }
 
-/* W5, P7: lengths are not cut to 32 bits */
+/* P7, W5: lengths are not cut to 32 bits */
 static void pieces_of_gigabytes_are_split(void **state)
 {
 	struct iova_vec two[2] = {
@@ -143,7 +143,7 @@ static void pieces_of_gigabytes_are_split(void **state)
 	bench_free(&b);
 }
 
-/* W3, P10 */
+/* P10, W3 */
 static void pieces_of_nothing_are_refused(void **state)
 {
 	struct iova_vec iov[2] = { { .iova = 0x100000, .len = 4096 }, { .iova = 0x200000 } };

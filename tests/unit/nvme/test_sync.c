@@ -136,6 +136,7 @@ static void buffer_that_runs_past_its_mapping_is_mapped_to_its_end(void **state)
 	stop(&m);
 }
 
+/* P5 */
 static void random_io_matches_a_model(void **state)
 {
 	const size_t disk_len = 4096 * 512;
@@ -310,7 +311,7 @@ static void a_hundred_thousand_unmapped_buffers_leave_nothing(void **state)
 	stop(&m);
 }
 
-/* W28: the first one that failed was one too many */
+/* P3, W28: the first one that failed was one too many */
 static void buffer_off_a_dword_is_refused_and_leaves_nothing(void **state)
 {
 	char *buf = new_pages(2 * PAGE);
@@ -359,6 +360,7 @@ static void mapping_that_fails_releases_the_request(void **state)
 	stop(&m);
 }
 
+/* P1 */
 static void buffer_of_nothing_is_refused(void **state)
 {
 	struct machine m;

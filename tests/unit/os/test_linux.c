@@ -76,6 +76,7 @@ static unsigned int entries(const char *path)
 
 /* ---- open and close ---- */
 
+/* L4 */
 static void open_sets_close_on_exec(void **state)
 {
 	int fd = os_open("/dev/null", O_RDWR);
@@ -211,6 +212,7 @@ static void read_is_restarted_after_signals(void **state)
 	close(fds[1]);
 }
 
+/* V18 */
 static void sleep_is_continued_after_signals(void **state)
 {
 	uint64_t start = os_clock_ns();
@@ -430,6 +432,7 @@ static void list_dir_of_a_missing_directory_fails(void **state)
 
 /* ---- time and memory ---- */
 
+/* Q21 */
 static void clock_is_the_monotonic_one(void **state)
 {
 	struct timespec ts;

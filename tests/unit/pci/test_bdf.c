@@ -61,6 +61,7 @@ static void parse_in_place_is_normalised(void **state)
 	assert_string_equal(bdf, "0000:0a:1b.3");
 }
 
+/* V1 */
 static void parse_bad_is_einval_and_result_untouched(void **state)
 {
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -108,6 +109,7 @@ static int never2(const char *a, const char *b, void *arg)
 	return 0;
 }
 
+/* V1 */
 static void every_call_bad_address_is_einval_before_any_call(void **state)
 {
 	struct vfn_pci_record record;
@@ -145,6 +147,7 @@ static void every_call_bad_address_is_einval_before_any_call(void **state)
 	assert_string_equal(emu_calls(), "");
 }
 
+/* V2 */
 static void every_call_absent_device_is_enodev_and_named(void **state)
 {
 	static const char s[] = "ff:1f.7";

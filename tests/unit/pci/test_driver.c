@@ -267,6 +267,7 @@ static void undo(void *arg)
 	assert_state("nvme", NULL, NULL);
 }
 
+/* T5 */
 static void bind_failing_at_n_is_undone_with_its_errno(void **state)
 {
 	add_bound(EMU_BDF, "nvme");
@@ -403,6 +404,7 @@ static void dry_run_refuses_what_the_change_would(void **state)
 	assert_fails_with(vfn_pci_bind_driver(EMU_BDF, "uio", &dry), ENOENT);
 }
 
+/* L2, T5 */
 static void bind_called_off_at_any_step_is_undone(void **state)
 {
 	int n;
@@ -421,6 +423,7 @@ static void bind_called_off_at_any_step_is_undone(void **state)
 	assert_state("vfio-pci", "vfio-pci", RECORDED);
 }
 
+/* L2 */
 static void restore_called_off_at_any_step_is_undone(void **state)
 {
 	int n;

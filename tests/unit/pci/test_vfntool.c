@@ -59,6 +59,7 @@ static const char *driver(void)
 
 /* ------------------------------------------------------------ command line */
 
+/* T1 */
 static void line_wrong_is_usage_on_stderr(void **state)
 {
 	static const char *const lines[] = {
@@ -105,6 +106,7 @@ static void line_wrong_is_usage_on_stderr(void **state)
 	assert_string_equal(emu_calls(), "");
 }
 
+/* T1, T2 */
 static void line_wrong_is_quoted(void **state)
 {
 	run("frobnicate");
@@ -185,6 +187,7 @@ static void dry_run_changes_nothing(void **state)
 	assert_int_equal(emu_call_count("write"), 0);
 }
 
+/* T4 */
 static void mounted_device_is_refused_by_name(void **state)
 {
 	add_bound(EMU_BDF, "nvme");
@@ -196,6 +199,7 @@ static void mounted_device_is_refused_by_name(void **state)
 	assert_string_equal(driver(), "nvme");
 }
 
+/* T9 */
 static void without_root_is_one_line(void **state)
 {
 	add_bound(EMU_BDF, "nvme");
@@ -243,6 +247,7 @@ static int run_signalled(const char *command, const char *step)
 	return status;
 }
 
+/* L2, T5 */
 static void signal_at_any_step_of_bind_undoes_it(void **state)
 {
 	static const char *const steps[] = {
@@ -454,6 +459,7 @@ static void list_json_failing_at_n_is_whole_or_nothing(void **state)
 	assert_true(n > 40);
 }
 
+/* T3 */
 static void full_disk_is_an_error(void **state)
 {
 	FILE *real_out = stdout, *real_err = stderr;

@@ -115,6 +115,7 @@ static void forced_groups_are_not_replaced(void **state)
 	assert_open_fails(ENODEV, "vfio");
 }
 
+/* V10 */
 static void kernel_without_iommufd_has_groups(void **state)
 {
 	plug((struct emu_pci_opts){});
@@ -175,7 +176,7 @@ static void reason_is_cut_to_fit(void **state)
 	assert_string_equal(small, "iommufd");
 }
 
-/* What fails by the one and works by the other works. */
+/* V10: what fails by the one and works by the other works */
 static void each_step_that_fails_falls_back_to_groups(void **state)
 {
 	static const char *const steps[] = { "IOAS_ALLOC", "BIND_IOMMUFD", "ATTACH_IOMMUFD_PT",

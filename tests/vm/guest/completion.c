@@ -127,6 +127,7 @@ static void test_each_msix_vector_signals_its_own_queue(void **state)
 		close(fds[i]);
 }
 
+/* Q13 */
 static void test_msix_vector_without_eventfd_is_silent(void **state)
 {
 	int fds[] = { -1, new_eventfd() }, none = -1;

@@ -238,6 +238,7 @@ static uint64_t now_ms(void)
 	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 }
 
+/* D6 */
 static void test_cycles_leave_the_address_space_as_it_was(void **state)
 {
 	const unsigned long cycles = environment("CYCLES", 1000000);

@@ -79,6 +79,7 @@ static int critical_warning(void)
 	return *(uint8_t *)log_page;
 }
 
+/* C18 */
 static void test_event_arrives(void **state)
 {
 	int context;
@@ -93,6 +94,7 @@ static void test_event_arrives(void **state)
 	warn(0);
 }
 
+/* C18 */
 static void test_event_survives_other_admin_commands(void **state)
 {
 	int context, i;

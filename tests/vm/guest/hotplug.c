@@ -120,6 +120,7 @@ static void replug(uint64_t seed)
 	guest_free(mem, LEN);
 }
 
+/* H1 */
 static void test_idle_controller_is_asked_for_and_works_until_closed(void **state)
 {
 	struct nvme_ctrl ctrl = {};
@@ -172,6 +173,7 @@ static void reap(struct nvme_ctrl *ctrl)
 	}
 }
 
+/* H1 */
 static void test_commands_in_flight_finish_though_the_controller_is_asked_for(void **state)
 {
 	char *mem = guest_alloc(DEPTH * LEN);
@@ -208,6 +210,7 @@ static void test_commands_in_flight_finish_though_the_controller_is_asked_for(vo
 	guest_free(mem, DEPTH * LEN);
 }
 
+/* H6 */
 static void test_new_controller_at_the_same_address_works(void **state)
 {
 	struct nvme_ctrl ctrl = {};

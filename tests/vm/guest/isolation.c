@@ -6,6 +6,7 @@
 
 #define LEN 4096
 
+/* D19 */
 static void test_unmapped_memory_is_out_of_reach(void **state)
 {
 	struct nvme_ctrl ctrl = {};

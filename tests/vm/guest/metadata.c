@@ -352,6 +352,7 @@ static void wrong_tuple(const struct format *f, size_t byte, uint16_t check, uns
 	assert_int_equal(transfer(f, &pi, NVME_IO_WRITE, data_len(f), false), 0);
 }
 
+/* P11 */
 static void test_every_check_catches_its_error(void **state)
 {
 	(void)state;

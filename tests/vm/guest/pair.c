@@ -185,12 +185,14 @@ static void share(bool first_closes_first)
 	guest_free(mem, 2 * LEN);
 }
 
+/* V22 */
 static void test_shared_address_space_when_the_first_closes_first(void **state)
 {
 	(void)state;
 	share(true);
 }
 
+/* V22 */
 static void test_shared_address_space_when_the_second_closes_first(void **state)
 {
 	(void)state;

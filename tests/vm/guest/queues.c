@@ -124,12 +124,14 @@ static void fill_queue(int qsize, int rounds)
 	guest_free(mem, room);
 }
 
+/* Q2 */
 static void test_queue_of_two_goes_round(void **state)
 {
 	(void)state;
 	fill_queue(2, 500);
 }
 
+/* Q2 */
 static void test_largest_queue_goes_round(void **state)
 {
 	(void)state;
@@ -137,6 +139,7 @@ static void test_largest_queue_goes_round(void **state)
 	fill_queue(ctrl.config.mqes + 1, 3);
 }
 
+/* C3 */
 static void test_sizes_beyond_are_refused(void **state)
 {
 	(void)state;

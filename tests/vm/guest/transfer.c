@@ -94,6 +94,7 @@ static void test_blocks_of_4096_arrive(void **state)
 	every_size(&guest_ns4096);
 }
 
+/* P2 */
 static void test_beyond_mdts_is_refused(void **state)
 {
 	size_t len = limit + 4096;
