@@ -206,6 +206,57 @@ static void protect(char blocks[][BLOCK + 8], size_t n, uint64_t slba)
 }
 /* [pi-end] */
 
+/* [recovery] */
+struct load {
+	struct nvme_ctrl *ctrl;
+	int out;
+};
+
+static void ended(struct nvme_rq *rq, struct nvme_cqe *cqe, void *opaque)
+{
+	struct load *load = opaque;
+
+	if (le16_to_cpu(cqe->sfp) >> 1 == VFN_NVME_STATUS_ABORTED)
+		fprintf(stderr, "%p: to be sent again\n", rq->opaque);
+	nvme_rq_release(rq); /* its memory is ours again */
+	load->out--;
+}
+
+static void poll_until_done(struct load *load, struct nvme_sq *sq)
+{
+	const struct vfn_nvme_recovery recovery = {
+		.complete = ended,
+		.opaque = load,
+		.flags = VFN_NVME_RECOVER_RESET,
+	};
+	uint64_t look = get_ticks(), every = vfn_ticks_freq() / 10;
+	struct vfn_nvme_done done[DEPTH];
+
+	while (load->out) {
+		load->out -= vfn_nvme_io_poll(sq, done, DEPTH);
+
+		if (get_ticks() - look < every)
+			continue;
+		look = get_ticks();
+		if (vfn_nvme_check_timeouts(load->ctrl, &recovery) < 0)
+			fail(); /* gone, or it cannot be reset: everything that was out has ended */
+	}
+}
+/* [recovery-end] */
+
+static void read_whatever_happens(struct nvme_ctrl *ctrl, struct nvme_sq *sq, char *buf)
+{
+	struct load load = { .ctrl = ctrl };
+	struct vfn_nvme_io read;
+
+	if (vfn_nvme_io_prep(&read, ctrl, nvme_cmd_read, 1, 9))
+		fail();
+	for (; load.out < DEPTH; load.out++)
+		if (vfn_nvme_io_submit(sq, &read, 0, 1, buf, buf))
+			fail();
+	poll_until_done(&load, sq);
+}
+
 /* [event] */
 static void ask_for_an_event(struct nvme_ctrl *ctrl)
 {
@@ -243,6 +294,7 @@ int main(int argc, char **argv)
 	read_many(&ctrl, &ctrl.sq[1], &buffer);
 	read_at_the_least_cost(&ctrl, &ctrl.sq[1], buffer.vaddr);
 	read_by_hand(&ctrl.sq[1], &buffer);
+	read_whatever_happens(&ctrl, &ctrl.sq[1], buffer.vaddr);
 	read_into_pieces(&ctrl, &ctrl.sq[1], &buffer);
 	read_into_the_controller(&ctrl, &ctrl.sq[1]);
 	protect(blocks, 2, 0);
