@@ -2,7 +2,11 @@
 /* Keep a queue full for a while: operations per second, bandwidth, latency. */
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
+
+#include <linux/perf_event.h>
 
 #include <nvme/types.h>
 #include <vfn/nvme.h>
@@ -33,6 +37,22 @@ struct slot {
 	uint64_t submitted;
 };
 
+/* What the processor counts, where it and the kernel let a program see that. */
+enum {
+	INSTRUCTIONS,
+	CYCLES,
+	NCOUNTERS
+};
+
+/* To look takes a system call, so it is done for one call in so many. */
+#define SAMPLING 64
+
+/* A kind of call: how many there were, and of those looked at the commands and what was counted. */
+struct sampled {
+	uint64_t calls, commands;
+	uint64_t counts[NCOUNTERS];
+};
+
 struct perf {
 	struct nvme_ctrl ctrl;
 	struct nvm_namespace ns;
@@ -44,6 +64,10 @@ struct perf {
 	uint64_t inflight;
 	/* ticks in the library's calls, but for polls that found nothing */
 	uint64_t cost;
+	/* -1 where there are none; and what it costs to look */
+	int counters;
+	uint64_t overhead[NCOUNTERS];
+	struct sampled submits, polls;
 	struct stats stats;
 };
 
@@ -95,6 +119,76 @@ static uint64_t percentile(const struct stats *stats, double percent)
 	return bucket_ticks(i) < stats->max ? bucket_ticks(i) : stats->max;
 }
 
+static int open_counter(uint64_t what, int leader)
+{
+	struct perf_event_attr attr = {
+		.size = sizeof(attr),
+		.type = PERF_TYPE_HARDWARE,
+		.config = what,
+		.read_format = PERF_FORMAT_GROUP,
+		.exclude_kernel = 1,
+		.exclude_hv = 1,
+	};
+
+	return (int)syscall(SYS_perf_event_open, &attr, 0, -1, leader, 0);
+}
+
+static void counted(const struct perf *p, uint64_t *counts)
+{
+	uint64_t group[1 + NCOUNTERS];
+
+	if (read(p->counters, group, sizeof(group)) != sizeof(group))
+		die("cannot read the processor's counters");
+	memcpy(counts, group + 1, NCOUNTERS * sizeof(*counts));
+}
+
+/* Many machines have none, or not for everybody: then there is the time only. */
+static void open_counters(struct perf *p)
+{
+	uint64_t before[NCOUNTERS], after[NCOUNTERS];
+
+	p->counters = open_counter(PERF_COUNT_HW_INSTRUCTIONS, -1);
+	if (p->counters >= 0 && open_counter(PERF_COUNT_HW_CPU_CYCLES, p->counters) < 0) {
+		close(p->counters);
+		p->counters = -1;
+	}
+	if (p->counters < 0)
+		return;
+
+	counted(p, before);
+	counted(p, after);
+	for (unsigned int i = 0; i < NCOUNTERS; i++)
+		p->overhead[i] = after[i] - before[i];
+}
+
+/* Whether the next call is one of those that are looked at; what was counted before it. */
+static bool look(const struct perf *p, struct sampled *calls, uint64_t *before)
+{
+	if (p->counters < 0 || calls->calls++ % SAMPLING)
+		return false;
+	counted(p, before);
+
+	return true;
+}
+
+static void looked(const struct perf *p, struct sampled *calls, const uint64_t *before,
+		   unsigned int n)
+{
+	uint64_t after[NCOUNTERS];
+
+	counted(p, after);
+	for (unsigned int i = 0; i < NCOUNTERS; i++)
+		calls->counts[i] += after[i] - before[i] - p->overhead[i];
+	calls->commands += n;
+}
+
+/* Of one command: to submit it, and to take its completion. */
+static double count_each(const struct perf *p, unsigned int i)
+{
+	return (double)p->submits.counts[i] / (double)p->submits.commands +
+	       (double)p->polls.counts[i] / (double)p->polls.commands;
+}
+
 /* xorshift64* */
 static uint64_t random64(uint64_t *state)
 {
@@ -121,11 +215,13 @@ static void submit(struct perf *p, struct slot **ready, unsigned int n)
 {
 	uint32_t lbas = (uint32_t)(p->block_size / p->ns.block_size);
 	struct nvme_sq *sq = &p->ctrl.sq[QID];
-	uint64_t slba[COMMANDS_MAX], start;
+	uint64_t slba[COMMANDS_MAX], before[NCOUNTERS], start;
+	bool looking;
 
 	for (unsigned int i = 0; i < n; i++)
 		slba[i] = next_block(p) * lbas;
 
+	looking = look(p, &p->submits, before);
 	start = get_ticks();
 	for (unsigned int i = 0; i < n; i++) {
 		ready[i]->submitted = start;
@@ -133,6 +229,8 @@ static void submit(struct perf *p, struct slot **ready, unsigned int n)
 			die_vfn("cannot submit a command");
 	}
 	p->cost += get_ticks() - start;
+	if (looking)
+		looked(p, &p->submits, before, n);
 	p->inflight += n;
 }
 
@@ -141,13 +239,18 @@ static unsigned int reap(struct perf *p, uint64_t deadline)
 {
 	struct slot *ready[COMMANDS_MAX];
 	struct vfn_nvme_done done[COMMANDS_MAX];
-	uint64_t start = get_ticks(), now;
-	int n = vfn_nvme_io_poll(&p->ctrl.sq[QID], done, COMMANDS_MAX);
+	uint64_t before[NCOUNTERS], start, now;
+	bool looking = look(p, &p->polls, before);
+	int n;
 
+	start = get_ticks();
+	n = vfn_nvme_io_poll(&p->ctrl.sq[QID], done, COMMANDS_MAX);
 	if (!n)
 		return 0;
 
 	now = get_ticks();
+	if (looking)
+		looked(p, &p->polls, before, (unsigned int)n);
 	p->cost += now - start;
 	for (int i = 0; i < n; i++) {
 		if (!nvme_cqe_ok(&done[i].cqe))
@@ -219,8 +322,11 @@ static void report(const struct perf *p, uint64_t ticks)
 	       us(p->stats.sum) / (double)p->stats.n, us(percentile(&p->stats, 50)),
 	       us(percentile(&p->stats, 90)), us(percentile(&p->stats, 99)),
 	       us(percentile(&p->stats, 99.9)), us(p->stats.max));
-	printf("CPU time in the library: %.0f ns a command\n",
-	       us(p->cost) * 1e3 / (double)p->stats.n);
+	printf("CPU time in the library: %.0f ns", us(p->cost) * 1e3 / (double)p->stats.n);
+	if (p->submits.commands && p->polls.commands)
+		printf(", %.0f instructions, %.0f cycles", count_each(p, INSTRUCTIONS),
+		       count_each(p, CYCLES));
+	printf(" a command\n");
 }
 
 static void prepare(struct perf *p, const char *bdf, uint32_t nsid)
@@ -277,6 +383,7 @@ int main(int argc, char **argv)
 
 	p.random = seed;
 	prepare(&p, bdf, (uint32_t)nsid);
+	open_counters(&p);
 	ticks = run(&p);
 	report(&p, ticks);
 

@@ -202,6 +202,13 @@ def perf_measures_every_kind_of_access():
     says(run("perf", *BDF, "-b", "1M", status=2), "512 KiB")
 
 
+# of a command's submission and of its completion, without what a look itself costs
+@test
+def perf_says_what_the_processor_counted_where_it_does():
+    says(run("perf", *BDF, "--time", "1", "-q", "1", EXAMPLE_COUNTERS="1"), " ns, 2000 instructions, 400 cycles a command")
+    assert "instructions" not in run("perf", *BDF, "--time", "1", "-q", "1")
+
+
 @test
 def cmb_has_commands_and_data_in_the_controller():
     with tempfile.TemporaryDirectory() as folder:
