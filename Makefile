@@ -14,7 +14,7 @@ all:
 
 check:
 	@ci/install-deps build
-	@ci/build $(BUILD)/asan -Db_sanitize=address,undefined -Db_lundef=false -Dvm_tests=disabled
+	@ci/build $(BUILD)/asan -Db_sanitize=address,undefined -Db_lundef=false -Dvm_tests=disabled -Demu=true
 	@ci/run-tests asan $(BUILD)/asan
 	@ci/build $(BUILD)/tsan -Db_sanitize=thread -Db_lundef=false -Dtools=disabled -Dexamples=disabled -Dvm_tests=disabled
 	@ci/run-tests tsan $(BUILD)/tsan --suite threaded

@@ -49,7 +49,7 @@ def every_program_runs_and_says_what_it_should():
 
 @test
 def the_manual_quotes_only_files_that_are_compiled():
-    compiled = {*(SOURCE / "docs/snippets").glob("*.c"), *(SOURCE / "examples").glob("*.[ch]")}
+    compiled = {*(SOURCE / "docs/snippets").glob("**/*.c"), *(SOURCE / "examples").glob("*.[ch]")}
     unquoted = {path.stem for path in (SOURCE / "docs/snippets").glob("*.c")}
     assert unquoted <= PROGRAMS.keys(), f"not run: {unquoted - PROGRAMS.keys()}"
     for path, text in MANUAL.items():

@@ -67,18 +67,21 @@ def readme_program(source):
 class Installation:
     """A fresh installation below a folder, and a way to build programs against it."""
 
-    def __init__(self, folder, build, library, compiler, flags):
+    def __init__(self, folder, build, library, compiler, flags, name="libvfn"):
         self.root = folder / "root"
         self.folder = folder
+        self.name = name
+        # what ours requires is the system's
+        self.others = run("pkg-config", "--variable=pc_path", "pkg-config").strip() if name != "libvfn" else ""
         self.compiler, self.flags = compiler, flags
         run("meson", "install", "-C", build, "--no-rebuild", "--destdir", str(self.root))
-        self.description = next(self.root.glob("**/libvfn.pc"))
+        self.description = next(self.root.glob(f"**/{name}.pc"))
         self.library = next(self.root.glob(f"**/{pathlib.Path(library).name}")).parent
 
     def pkg_config(self, *arguments):
         """What pkg-config says, as a list of words."""
-        return run("pkg-config", *arguments, "libvfn", PKG_CONFIG_LIBDIR=str(self.description.parent), PKG_CONFIG_PATH="",
-                   PKG_CONFIG_SYSROOT_DIR=str(self.root), PKG_CONFIG_ALLOW_SYSTEM_CFLAGS="1",
+        return run("pkg-config", *arguments, self.name, PKG_CONFIG_LIBDIR=str(self.description.parent),
+                   PKG_CONFIG_PATH=self.others, PKG_CONFIG_SYSROOT_DIR=str(self.root), PKG_CONFIG_ALLOW_SYSTEM_CFLAGS="1",
                    PKG_CONFIG_ALLOW_SYSTEM_LIBS="1").split()
 
     def compile(self, name, language, text, *libraries):
