@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The first program: bring a controller up, ask it who it is, close it. */
+#include <ctype.h>
 #include <stdio.h>
 
 #include <nvme/types.h>
@@ -36,7 +37,11 @@ int main(int argc, char **argv)
 	}
 
 	id = mem;
-	printf("model %.*s\n", (int)sizeof(id->mn), id->mn);
+	/* no string: there is no end but the field's, and anything in it that a terminal should not see */
+	printf("model ");
+	for (size_t i = 0; i < sizeof(id->mn); i++)
+		putchar(isprint((unsigned char)id->mn[i]) ? id->mn[i] : '?');
+	printf("\n");
 	printf("%d I/O queues\n", ctrl.config.nsqa + 1);
 
 	nvme_close(&ctrl);

@@ -47,6 +47,14 @@ def every_program_runs_and_says_what_it_should():
             assert re.fullmatch(OUTPUT[name], done.stdout), f"{name} said:\n{done.stdout}"
 
 
+# C12
+@test
+def strings_of_a_controller_are_printed_in_part_and_safely():
+    done = subprocess.run([*command(PROGRAMS["first"]), "0000:01:00.0"], env=os.environ | {"EXAMPLE_STRINGS": "1"}, timeout=60,
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    assert done.returncode == 0 and re.fullmatch(rb"model \?{40}\n64 I/O queues\n", done.stdout), done.stdout
+
+
 @test
 def the_manual_quotes_only_files_that_are_compiled():
     compiled = {*(SOURCE / "docs/snippets").glob("**/*.c"), *(SOURCE / "examples").glob("*.[ch]")}

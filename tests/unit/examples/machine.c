@@ -76,6 +76,15 @@ static void fill_disk(struct emu_nvme *nvme)
 		disk[i] = i + 1;
 }
 
+/* Serial number, model and firmware revision that no terminal should see, and that never end. */
+static void spoil_strings(struct emu_nvme *nvme)
+{
+	uint8_t *id = emu_nvme_identify_ctrl(nvme);
+
+	for (unsigned int i = 4; i < 72; i++)
+		id[i] = i & 1 ? 0x1b : 0xff;
+}
+
 int main(int argc, char **argv)
 {
 	const struct emu_nvme_opts opts = {
@@ -93,6 +102,8 @@ int main(int argc, char **argv)
 	nvme = emu_nvme_add(&opts);
 	if (getenv("EXAMPLE_FILL"))
 		fill_disk(nvme);
+	if (getenv("EXAMPLE_STRINGS"))
+		spoil_strings(nvme);
 	peer.pci.bdf = EMU_BDF2;
 	if (getenv("EXAMPLE_PEER"))
 		(void)emu_nvme_add(&peer);
