@@ -4,7 +4,7 @@
 BUILD  ?= build
 PREFIX ?= /usr/local
 
-.PHONY: all check check-vm check-arm64 demo bench bench-check bench-build fuzz coverage lint docs prepush install clean help \
+.PHONY: all check check-vm check-vm-long check-arm64 demo bench bench-check bench-build fuzz coverage lint docs prepush install clean help \
 	lint-format lint-gcc lint-clang lint-scan-build lint-cppcheck lint-sparse lint-valgrind
 
 # The plain build of everything; what it is made of can be changed with "meson configure build".
@@ -25,6 +25,11 @@ check-vm:
 	@ci/install-deps build vm
 	@$(MAKE) --no-print-directory all
 	@tests/vm/run --build $(BUILD)
+
+check-vm-long:
+	@ci/install-deps build vm
+	@$(MAKE) --no-print-directory all
+	@PROFILE=own-6.12,own-6.12-type1 TEST='*-long' tests/vm/run --build $(BUILD)
 
 # For arm64, by a cross compiler, and run by QEMU as programs of this machine.
 check-arm64:
@@ -131,6 +136,7 @@ help:
 	@echo '                PROFILE=NAME,... chooses guests, TEST=PATTERN,... cases, VFN_KERNEL=FILE another kernel'
 	@echo '                a kernel of our own, which has iommufd, is built once, in 4 to 10 minutes'
 	@echo '                PROFILE=own-newest is not among the default guests: the newest kernel, built the same way'
+	@echo 'make check-vm-long  the cases that take long, such as 1000 resets under load'
 	@echo 'make demo       boot a guest: identify, 16 MiB of verified I/O, a short performance run'
 	@echo 'make bench      what an I/O costs: instructions, lines of memory, ns; ARGS=--all every row, ARGS=--json figures,'
 	@echo '                ARGS=--guest the time to the first read in a guest, too; ARGS=--help how to read it'

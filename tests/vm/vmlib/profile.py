@@ -112,13 +112,15 @@ def profiles(wanted, custom_kernel):
 
 
 def cases(wanted):
-    """The cases to run, in the order of their file: those that match one of the patterns, or all."""
+    """The cases to run, in the order of their file: those that match one of the patterns, or all but the optional ones."""
     parser = reader()
     parser.read(HERE / "cases.ini", encoding="utf-8")
     found = []
     for name in parser.sections():
         section = parser[name]
         if wanted and not any(fnmatch.fnmatch(name, pattern) for pattern in wanted):
+            continue
+        if not wanted and section.getboolean("optional", False):
             continue
         found.append(Case(name, section["run"], section.get("bind", "").split(), section.getint("timeout", 60),
                           section.get("announce", "").strip().splitlines(), section.get("suites", "device").split(),
