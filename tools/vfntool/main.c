@@ -11,64 +11,113 @@
 
 #define DEFAULT_DRIVER "vfio-pci"
 
-/* Options, and which of them a subcommand takes. */
-enum {
-	OPT_DEVICE = 1 << 0,
-	OPT_DRIVER = 1 << 1,
-	OPT_ALL = 1 << 2,
-	OPT_JSON = 1 << 3,
-	OPT_DRY_RUN = 1 << 4,
-	OPT_VERBOSE = 1 << 5,
-	OPT_HELP = 1 << 6,
-	OPT_VERSION = 1 << 7,
+#define MAX_REPEAT 1000000
+#define MAX_TIMEOUT_MS 3600000
+#define MAX_LENGTH (64 << 20)
+
+/* What an option takes. */
+enum kind {
+	FLAG,
+	TEXT,
+	NUMBER,
+	SIZE,
+	ADDRESS, /* a number, or + and how far from the start of the data */
 };
 
+#define ANY_PASSTHRU \
+	(OPTION(OPT_DEVICE) | OPTION(OPT_JSON) | (OPTION(OPT_QUEUES) - OPTION(OPT_OPCODE)) | \
+	 OPTION(OPT_QUEUES))
+
+/* In the order of enum option_id. */
 static const struct option_text {
-	unsigned int bit;
-	char letter;
+	char letter; /* 0 for an option that has a long form only */
 	const char *name;
 	const char *arg;
+	enum kind kind;
+	uint64_t min, max;
 	const char *text;
 } options[] = {
-	{ OPT_DEVICE, 'd', "device", "BDF", "the device, as 0000:01:00.0 or 01:00.0" },
-	{ OPT_DRIVER, 't', "driver", "DRIVER",
+	{ 'd', "device", "BDF", TEXT, 0, 0, "the device, as 0000:01:00.0 or 01:00.0" },
+	{ 't', "driver", "DRIVER", TEXT, 0, 0,
 	  "driver to bind to, " DEFAULT_DRIVER " if not given" },
-	{ OPT_ALL, 'a', "all", NULL, "all PCI devices, not just NVMe" },
-	{ OPT_JSON, 'j', "json", NULL, "print JSON" },
-	{ OPT_DRY_RUN, 'n', "dry-run", NULL,
+	{ 'a', "all", NULL, FLAG, 0, 0, "all PCI devices, not just NVMe" },
+	{ 'j', "json", NULL, FLAG, 0, 0, "print JSON" },
+	{ 'n', "dry-run", NULL, FLAG, 0, 0,
 	  "check everything, say what would be done, do nothing" },
-	{ OPT_VERBOSE, 'v', "verbose", NULL, "say what is done" },
-	{ OPT_HELP, 'h', "help", NULL, "print this and exit" },
-	{ OPT_VERSION, 'V', "version", NULL, "print the version and exit" },
+	{ 'v', "verbose", NULL, FLAG, 0, 0, "say what is done" },
+	{ 'h', "help", NULL, FLAG, 0, 0, "print this and exit" },
+	{ 'V', "version", NULL, FLAG, 0, 0, "print the version and exit" },
+	{ 0, "completion", NULL, FLAG, 0, 0, "print what bash needs to complete words, and exit" },
+	{ 0, "enable", NULL, FLAG, 0, 0, "bring the controller up before" },
+	{ 0, "opcode", "NUMBER", NUMBER, 0, 0xff, "opcode" },
+	{ 0, "flags", "NUMBER", NUMBER, 0, 0xff, "second byte: FUSE in bits 1:0, PSDT in 7:6" },
+	{ 0, "cid", "NUMBER", NUMBER, 0, 0xffff,
+	  "command identifier, of all of them; they count from 0 if not given" },
+	{ 0, "nsid", "NUMBER", NUMBER, 0, UINT32_MAX, "namespace" },
+	{ 0, "cdw2", "NUMBER", NUMBER, 0, UINT32_MAX, "dword 2" },
+	{ 0, "cdw3", "NUMBER", NUMBER, 0, UINT32_MAX, "dword 3" },
+	{ 0, "mptr", "ADDRESS", ADDRESS, 0, UINT64_MAX, "metadata pointer" },
+	{ 0, "prp1", "ADDRESS", ADDRESS, 0, UINT64_MAX,
+	  "PRP entry 1, or the first half of an SGL descriptor; +N is byte N of the data" },
+	{ 0, "prp2", "ADDRESS", ADDRESS, 0, UINT64_MAX, "PRP entry 2, or the other half" },
+	{ 0, "cdw10", "NUMBER", NUMBER, 0, UINT32_MAX, "dword 10" },
+	{ 0, "cdw11", "NUMBER", NUMBER, 0, UINT32_MAX, "dword 11" },
+	{ 0, "cdw12", "NUMBER", NUMBER, 0, UINT32_MAX, "dword 12" },
+	{ 0, "cdw13", "NUMBER", NUMBER, 0, UINT32_MAX, "dword 13" },
+	{ 0, "cdw14", "NUMBER", NUMBER, 0, UINT32_MAX, "dword 14" },
+	{ 0, "cdw15", "NUMBER", NUMBER, 0, UINT32_MAX, "dword 15" },
+	{ 0, "raw", "HEX", TEXT, 0, 0, "all 64 bytes of the command; other options change it" },
+	{ 0, "raw-file", "FILE", TEXT, 0, 0, "the same from a file of 64 bytes" },
+	{ 0, "data", "HEX", TEXT, 0, 0, "bytes for the controller" },
+	{ 0, "data-file", "FILE", TEXT, 0, 0, "the same from a file" },
+	{ 0, "length", "SIZE", SIZE, 1, MAX_LENGTH, "bytes of data" },
+	{ 0, "iova", "NUMBER", NUMBER, 0, UINT64_MAX, "where the controller finds the data" },
+	{ 0, "output", "FILE", TEXT, 0, 0, "write the data to a file afterwards" },
+	{ 0, "repeat", "NUMBER", NUMBER, 1, MAX_REPEAT,
+	  "how many times, as many at once as the queue holds" },
+	{ 0, "timeout", "MS", NUMBER, 1, MAX_TIMEOUT_MS,
+	  "how long to wait for completions, 10000 if not given" },
+	{ 0, "depth", "NUMBER", NUMBER, 2, 65536, "entries of the queues, 32 if not given" },
+	{ 0, "doorbell", "NUMBER", NUMBER, 0, UINT32_MAX,
+	  "write this to the tail doorbell instead of the tail" },
+	{ 0, "queues", NULL, FLAG, 0, 0, "print both queues, entry by entry, afterwards" },
 };
 
-#define NR_OPTIONS (sizeof(options) / sizeof(options[0]))
+_Static_assert(sizeof(options) / sizeof(options[0]) == NR_OPTIONS, "an option lacks its text");
 
 static const struct command {
 	const char *name;
 	int (*run)(const struct request *req);
 	const char *description;
-	unsigned int options;
+	uint64_t options;
 } commands[] = {
 	{ "list", cmd_list, "list devices with driver, IOMMU group, NUMA node and users",
-	  OPT_ALL | OPT_JSON | OPT_VERBOSE },
-	{ "show", cmd_show, "show everything about a device", OPT_DEVICE | OPT_JSON },
+	  OPTION(OPT_ALL) | OPTION(OPT_JSON) | OPTION(OPT_VERBOSE) },
+	{ "show", cmd_show, "show everything about a device",
+	  OPTION(OPT_DEVICE) | OPTION(OPT_JSON) },
 	{ "bind", cmd_bind, "hand a device to a driver; record what it had",
-	  OPT_DEVICE | OPT_DRIVER | OPT_DRY_RUN | OPT_VERBOSE },
+	  OPTION(OPT_DEVICE) | OPTION(OPT_DRIVER) | OPTION(OPT_DRY_RUN) | OPTION(OPT_VERBOSE) },
 	{ "unbind", cmd_unbind, "take a device from its driver; record what it had",
-	  OPT_DEVICE | OPT_DRY_RUN | OPT_VERBOSE },
+	  OPTION(OPT_DEVICE) | OPTION(OPT_DRY_RUN) | OPTION(OPT_VERBOSE) },
 	{ "reset", cmd_reset, "give a device back to the recorded driver",
-	  OPT_DEVICE | OPT_DRY_RUN | OPT_VERBOSE },
+	  OPTION(OPT_DEVICE) | OPTION(OPT_DRY_RUN) | OPTION(OPT_VERBOSE) },
+	{ "regs", cmd_regs, "print the registers of a controller, field by field",
+	  OPTION(OPT_DEVICE) | OPTION(OPT_JSON) | OPTION(OPT_ENABLE) },
+	{ "admin-passthru", cmd_admin_passthru, "send any admin command, checked by nobody",
+	  ANY_PASSTHRU & ~OPTION(OPT_DEPTH) },
+	{ "io-passthru", cmd_io_passthru, "send any I/O command, checked by nobody", ANY_PASSTHRU },
 };
 
 #define NR_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
+/* One value of getopt_long() for each option that has no letter. */
+#define LONG_OPTION 0x100
+
 /* What the command line had, before it is known what it may have. */
 struct line {
-	unsigned int given;
 	const char *command;
 	const char *device;
-	const char *driver;
+	struct request req;
 };
 
 static const struct command *find_command(const char *name)
@@ -81,34 +130,55 @@ static const struct command *find_command(const char *name)
 	return NULL;
 }
 
-static void print_usage(FILE *out)
+static void print_options_of(FILE *out, const struct command *c)
+{
+	int column = 100;
+
+	for (size_t o = 0; o < NR_OPTIONS; o++) {
+		char word[64];
+		int len;
+
+		if (o == OPT_DEVICE || !(c->options & OPTION(o)))
+			continue;
+		len = snprintf(word, sizeof(word), " [--%s%s%s]", options[o].name,
+			       options[o].arg ? " " : "", options[o].arg ? options[o].arg : "");
+		if (column + len > 95) {
+			fputs("\n         ", out);
+			column = 9;
+		}
+		fputs(word, out);
+		column += len;
+	}
+	fputc('\n', out);
+}
+
+static void print_form(FILE *out)
 {
 	fputs("usage: vfntool COMMAND [BDF] [OPTION...]\n"
-	      "       vfntool -d BDF [-t DRIVER] [-v]      the same as bind\n"
-	      "\n"
-	      "commands:\n",
+	      "       vfntool -d BDF [-t DRIVER] [-v]      the same as bind\n",
 	      out);
+}
+
+static void print_help(FILE *out)
+{
+	print_form(out);
+	fputs("\ncommands:\n", out);
 	for (size_t i = 0; i < NR_COMMANDS; i++) {
 		const struct command *c = &commands[i];
 
-		fprintf(out, "  %-6s %-4s %s\n         ", c->name,
-			c->options & OPT_DEVICE ? "BDF" : "", c->description);
-		for (size_t o = 0; o < NR_OPTIONS; o++) {
-			if (c->options & options[o].bit & ~OPT_DEVICE)
-				fprintf(out, " [--%s%s%s]", options[o].name,
-					options[o].arg ? " " : "",
-					options[o].arg ? options[o].arg : "");
-		}
-		fputc('\n', out);
+		fprintf(out, "  %-6s %-4s %s", c->name,
+			c->options & OPTION(OPT_DEVICE) ? "BDF" : "", c->description);
+		print_options_of(out, c);
 	}
 
 	fputs("\noptions:\n", out);
 	for (size_t o = 0; o < NR_OPTIONS; o++) {
-		char name[32];
+		char letter[] = { '-', options[o].letter, ',', '\0' }, name[32];
 
 		snprintf(name, sizeof(name), "%s%s%s", options[o].name, options[o].arg ? " " : "",
 			 options[o].arg ? options[o].arg : "");
-		fprintf(out, "  -%c, --%-15s %s\n", options[o].letter, name, options[o].text);
+		fprintf(out, "  %-3s --%-15s %s\n", options[o].letter ? letter : "", name,
+			options[o].text);
 	}
 }
 
@@ -116,8 +186,8 @@ static void print_usage(FILE *out)
 static int usage_error(const char *what, const char *sep, const char *text)
 {
 	complain("%s%s%s", what, sep, text);
-	fputc('\n', stderr);
-	print_usage(stderr);
+	print_form(stderr);
+	fputs("Try vfntool --help.\n", stderr);
 
 	return EXIT_USAGE;
 }
@@ -126,12 +196,14 @@ static int usage_error(const char *what, const char *sep, const char *text)
 static void make_getopt(struct option longs[NR_OPTIONS + 1], char *shorts)
 {
 	*shorts++ = ':';
-	for (size_t o = 0; o < NR_OPTIONS; o++) {
+	for (int o = 0; o < NR_OPTIONS; o++) {
 		longs[o] = (struct option){
 			.name = options[o].name,
 			.has_arg = options[o].arg ? required_argument : no_argument,
-			.val = options[o].letter,
+			.val = LONG_OPTION + o,
 		};
+		if (!options[o].letter)
+			continue;
 		*shorts++ = options[o].letter;
 		if (options[o].arg)
 			*shorts++ = ':';
@@ -140,40 +212,65 @@ static void make_getopt(struct option longs[NR_OPTIONS + 1], char *shorts)
 	*shorts = '\0';
 }
 
-static const struct option_text *find_option(int letter)
+/* NR_OPTIONS if there is none. */
+static int find_option(int val)
 {
-	for (size_t o = 0; o < NR_OPTIONS; o++) {
-		if (options[o].letter == letter)
-			return &options[o];
-	}
+	int o = val - LONG_OPTION;
 
-	return NULL;
+	if (val < LONG_OPTION)
+		for (o = 0; o < NR_OPTIONS && (val == 0 || options[o].letter != val); o++)
+			;
+
+	return o;
+}
+
+static int take_value(struct line *line, int o, const char *text)
+{
+	const struct option_text *option = &options[o];
+	struct value *value = &line->req.values[o];
+	char what[64];
+
+	line->req.given |= OPTION(o);
+	value->text = text;
+	if (o == OPT_DEVICE)
+		line->device = text;
+	if (option->kind == FLAG || option->kind == TEXT)
+		return 0;
+
+	value->relative = option->kind == ADDRESS && *text == '+';
+	if (parse_number(text + value->relative, option->max, option->kind == SIZE,
+			 &value->number) &&
+	    value->number >= option->min)
+		return 0;
+
+	snprintf(what, sizeof(what), "--%s: no number from %llu to %llu", option->name,
+		 (unsigned long long)option->min, (unsigned long long)option->max);
+
+	return usage_error(what, ": ", text);
 }
 
 static int read_options(int argc, char **argv, struct line *line)
 {
 	struct option longs[NR_OPTIONS + 1];
 	char shorts[2 * NR_OPTIONS + 2];
-	int letter;
+	int val, status;
 
 	make_getopt(longs, shorts);
 
 	/* 0 starts anew, also when tests call main() more than once */
 	optind = 0;
-	while ((letter = getopt_long(argc, argv, shorts, longs, NULL)) != -1) {
-		const struct option_text *option = find_option(letter);
+	while ((val = getopt_long(argc, argv, shorts, longs, NULL)) != -1) {
+		int o = find_option(val);
 
-		if (!option)
-			return usage_error(letter == ':' ? "no argument after" : "unknown option",
-					   " ", argv[optind - 1]);
-		if (line->given & option->bit)
-			return usage_error("given twice", ": --", option->name);
+		if (o < 0 || o >= NR_OPTIONS)
+			return usage_error(val == ':' ? "no argument after" : "unknown option", " ",
+					   argv[optind - 1]);
+		if (is_given(&line->req, o))
+			return usage_error("given twice", ": --", options[o].name);
 
-		line->given |= option->bit;
-		if (option->bit == OPT_DEVICE)
-			line->device = optarg;
-		if (option->bit == OPT_DRIVER)
-			line->driver = optarg;
+		status = take_value(line, o, optarg);
+		if (status)
+			return status;
 	}
 
 	return 0;
@@ -187,15 +284,33 @@ static int read_operands(int argc, char **argv, struct line *line)
 	if (optind < argc) {
 		if (line->device)
 			return usage_error("device given twice", ": ", argv[optind]);
-		line->given |= OPT_DEVICE;
+		line->req.given |= OPTION(OPT_DEVICE);
 		line->device = argv[optind++];
 	}
 
 	return optind < argc ? usage_error("surplus argument", ": ", argv[optind]) : 0;
 }
 
-static int check_line(const struct line *line, const struct command **command, struct request *req)
+/* Options of which one at most makes sense. */
+static int check_pairs(const struct request *req)
 {
+	static const enum option_id pairs[][2] = {
+		{ OPT_RAW, OPT_RAW_FILE },
+		{ OPT_DATA, OPT_DATA_FILE },
+	};
+
+	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
+		if (is_given(req, pairs[i][0]) && is_given(req, pairs[i][1]))
+			return usage_error(options[pairs[i][0]].name, " excludes --",
+					   options[pairs[i][1]].name);
+	}
+
+	return 0;
+}
+
+static int check_line(struct line *line, const struct command **command)
+{
+	struct request *req = &line->req;
 	const struct command *c;
 
 	if (!line->command && !line->device)
@@ -205,51 +320,93 @@ static int check_line(const struct line *line, const struct command **command, s
 	if (!c)
 		return usage_error("unknown command", ": ", line->command);
 
-	for (size_t o = 0; o < NR_OPTIONS; o++) {
-		if (line->given & ~c->options & options[o].bit)
+	for (int o = 0; o < NR_OPTIONS; o++) {
+		if (is_given(req, o) && !(c->options & OPTION(o)))
 			return usage_error(c->name, " does not take --", options[o].name);
 	}
 
-	if (c->options & OPT_DEVICE && !line->device)
+	if (c->options & OPTION(OPT_DEVICE) && !line->device)
 		return usage_error(c->name, " needs the address of a device", "");
 	if (line->device && vfn_pci_parse_bdf(line->device, req->bdf))
 		return usage_error("no PCI address such as 0000:01:00.0", ": ", line->device);
 
 	*command = c;
-	req->driver = line->driver ? line->driver : DEFAULT_DRIVER;
-	req->all = line->given & OPT_ALL;
-	req->json = line->given & OPT_JSON;
-	req->dry_run = line->given & OPT_DRY_RUN;
-	req->verbose = line->given & OPT_VERBOSE;
+	req->driver = is_given(req, OPT_DRIVER) ? req->values[OPT_DRIVER].text : DEFAULT_DRIVER;
+	req->all = is_given(req, OPT_ALL);
+	req->json = is_given(req, OPT_JSON);
+	req->dry_run = is_given(req, OPT_DRY_RUN);
+	req->verbose = is_given(req, OPT_VERBOSE);
 
-	return 0;
+	return check_pairs(req);
+}
+
+/* What bash evaluates: all words come from the tables above. */
+static void print_completion(void)
+{
+	fputs("_vfntool()\n{\n"
+	      "	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} words\n"
+	      "	case $prev in\n"
+	      "	--data-file | --raw-file | --output)\n"
+	      "		COMPREPLY=($(compgen -f -- \"$cur\"))\n"
+	      "		return ;;\n"
+	      "	esac\n"
+	      "	case ${COMP_WORDS[1]} in\n",
+	      stdout);
+	for (size_t i = 0; i < NR_COMMANDS; i++) {
+		const struct command *c = &commands[i];
+
+		printf("	%s) words='", c->name);
+		for (size_t o = 0; o < NR_OPTIONS; o++) {
+			if (c->options & OPTION(o))
+				printf("--%s ", options[o].name);
+		}
+		fputs("' ;;\n", stdout);
+	}
+	fputs("	*) words='", stdout);
+	for (size_t i = 0; i < NR_COMMANDS; i++)
+		printf("%s ", commands[i].name);
+	fputs("--help --version --completion' ;;\n"
+	      "	esac\n"
+	      "	[[ $COMP_CWORD -gt 1 && $words == *--device* ]] &&\n"
+	      "		words+=$(cd /sys/bus/pci/devices 2>/dev/null && echo *)\n"
+	      "	COMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n"
+	      "}\n"
+	      "complete -F _vfntool vfntool\n",
+	      stdout);
+}
+
+/* Whether the options have asked for something that needs no command. */
+static bool print_about(const struct request *req)
+{
+	if (is_given(req, OPT_HELP))
+		print_help(stdout);
+	else if (is_given(req, OPT_VERSION))
+		puts("vfntool " VFNTOOL_VERSION);
+	else if (is_given(req, OPT_COMPLETION))
+		print_completion();
+	else
+		return false;
+
+	return true;
 }
 
 static int run(int argc, char **argv)
 {
 	const struct command *command = NULL;
-	struct request req = {};
 	struct line line = {};
 	int status;
 
 	status = read_options(argc, argv, &line);
 	if (status)
 		return status;
-
-	if (line.given & OPT_HELP) {
-		print_usage(stdout);
+	if (print_about(&line.req))
 		return EXIT_SUCCESS;
-	}
-	if (line.given & OPT_VERSION) {
-		puts("vfntool " VFNTOOL_VERSION);
-		return EXIT_SUCCESS;
-	}
 
 	status = read_operands(argc, argv, &line);
 	if (!status)
-		status = check_line(&line, &command, &req);
+		status = check_line(&line, &command);
 
-	return status ? status : command->run(&req);
+	return status ? status : command->run(&line.req);
 }
 
 int main(int argc, char **argv)

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Print what devices and file systems call things, without obeying it. */
+/* Texts: numbers that people wrote, and what devices and file systems call things, printed without obeying it. */
 #include "vfntool.h"
 
+#include <ctype.h>
+#include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <vfn/support/log.h>
 
@@ -58,6 +61,59 @@ void put_text(FILE *out, const char *s)
 		}
 		fwrite(s, 1, len, out);
 		s += len;
+	}
+}
+
+bool parse_number(const char *text, uint64_t max, bool size, uint64_t *value)
+{
+	bool hex = text[0] == '0' && (text[1] == 'x' || text[1] == 'X');
+	static const char units[] = "KMG";
+	const char *unit;
+	char *end;
+
+	/* strtoull() takes blanks and signs, also behind 0x */
+	if (!isxdigit((unsigned char)text[hex ? 2 : 0]))
+		return false;
+
+	errno = 0;
+	*value = strtoull(text, &end, hex ? 16 : 10);
+	if (errno || end == text)
+		return false;
+
+	unit = size && *end ? strchr(units, *end) : NULL;
+	if (unit) {
+		int shift = 10 * (int)(unit - units + 1);
+
+		if (*value > UINT64_MAX >> shift)
+			return false;
+		*value <<= shift;
+		end++;
+	}
+
+	return !*end && *value <= max;
+}
+
+static int hex_digit(char c)
+{
+	static const char digits[] = "0123456789abcdef";
+	const char *digit = c ? strchr(digits, tolower((unsigned char)c)) : NULL;
+
+	return digit ? (int)(digit - digits) : -1;
+}
+
+ssize_t parse_hex(const char *text, uint8_t *bytes)
+{
+	ssize_t n = 0;
+
+	for (;; text += 2, n++) {
+		while (isspace((unsigned char)*text))
+			text++;
+		if (!*text)
+			return n;
+		if (hex_digit(text[0]) < 0 || hex_digit(text[1]) < 0)
+			return -1;
+		if (bytes)
+			bytes[n] = (uint8_t)(hex_digit(text[0]) << 4 | hex_digit(text[1]));
 	}
 }
 

@@ -6,11 +6,65 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/types.h>
 
 #include <vfn/iommu.h>
 #include <vfn/pci.h>
 
+/* Exit status besides EXIT_SUCCESS and EXIT_FAILURE; the manual page explains them. */
 #define EXIT_USAGE 2
+#define EXIT_STATUS 3
+#define EXIT_OUTSTANDING 4
+
+enum option_id {
+	OPT_DEVICE,
+	OPT_DRIVER,
+	OPT_ALL,
+	OPT_JSON,
+	OPT_DRY_RUN,
+	OPT_VERBOSE,
+	OPT_HELP,
+	OPT_VERSION,
+	OPT_COMPLETION,
+	OPT_ENABLE,
+	OPT_OPCODE,
+	OPT_FLAGS,
+	OPT_CID,
+	OPT_NSID,
+	OPT_CDW2,
+	OPT_CDW3,
+	OPT_MPTR,
+	OPT_PRP1,
+	OPT_PRP2,
+	OPT_CDW10,
+	OPT_CDW11,
+	OPT_CDW12,
+	OPT_CDW13,
+	OPT_CDW14,
+	OPT_CDW15,
+	OPT_RAW,
+	OPT_RAW_FILE,
+	OPT_DATA,
+	OPT_DATA_FILE,
+	OPT_LENGTH,
+	OPT_IOVA,
+	OPT_OUTPUT,
+	OPT_REPEAT,
+	OPT_TIMEOUT,
+	OPT_DEPTH,
+	OPT_DOORBELL,
+	OPT_QUEUES,
+	NR_OPTIONS,
+};
+
+#define OPTION(id) (UINT64_C(1) << (id))
+
+/* What an option was given; @relative is for an address: it begins with "+". */
+struct value {
+	const char *text;
+	uint64_t number;
+	bool relative;
+};
 
 /* The command line after it was checked: @bdf is normalised. */
 struct request {
@@ -20,7 +74,19 @@ struct request {
 	bool json;
 	bool dry_run;
 	bool verbose;
+	uint64_t given;
+	struct value values[NR_OPTIONS];
 };
+
+static inline bool is_given(const struct request *req, enum option_id id)
+{
+	return req->given & OPTION(id);
+}
+
+static inline uint64_t number_or(const struct request *req, enum option_id id, uint64_t otherwise)
+{
+	return is_given(req, id) ? req->values[id].number : otherwise;
+}
 
 /* Subcommands: each returns the exit status. */
 int cmd_list(const struct request *req);
@@ -28,6 +94,9 @@ int cmd_show(const struct request *req);
 int cmd_bind(const struct request *req);
 int cmd_unbind(const struct request *req);
 int cmd_reset(const struct request *req);
+int cmd_regs(const struct request *req);
+int cmd_admin_passthru(const struct request *req);
+int cmd_io_passthru(const struct request *req);
 
 /* "vfntool: " and a line on stderr; what the library said. Both return 1. */
 int complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
@@ -38,6 +107,12 @@ int complain_last_error(void);
  * control characters and what is not UTF-8 as \xNN.
  */
 void put_text(FILE *out, const char *s);
+
+/* A number from 0 to @max, decimal or after 0x hexadecimal; a size may end in K, M or G. */
+bool parse_number(const char *text, uint64_t max, bool size, uint64_t *value);
+
+/* Bytes of @text, two hexadecimal digits each; how many, or -1. @bytes may be NULL. */
+ssize_t parse_hex(const char *text, uint8_t *bytes);
 
 /* Bytes of the UTF-8 character at @s, 0 if it is none. */
 unsigned int utf8_length(const char *s);

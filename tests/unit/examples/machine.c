@@ -114,7 +114,8 @@ int main(int argc, char **argv)
 	emu_stop_threads();
 	for (unsigned int i = 0; i < emu_violations(); i++) {
 		fprintf(stderr, "violation: %s\n", emu_violation(i));
-		status = 3;
+		if (!getenv("EXAMPLE_VIOLATIONS"))
+			status = 3;
 	}
 	if (path && save_disk(nvme, path))
 		status = 3;

@@ -1,0 +1,342 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""vfntool on an emulated controller, as a process: what it sends, what it says of the answers, how it ends.
+
+usage: vfntool.py VFNTOOL MANUAL
+
+VFNTOOL is linked with machine.c of the examples' tests; MANUAL is the source of its manual page.
+"""
+
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+# pylint: disable=wrong-import-position
+from tap import command, run_tests, test
+
+TOOL, MANUAL = sys.argv[1:] if len(sys.argv) == 3 else sys.exit(__doc__.strip())
+BDF = "0000:01:00.0"
+
+
+def run(*args, status=0, stdout=subprocess.PIPE, **environment):
+    done = subprocess.run([*command(TOOL), *args], stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.PIPE, timeout=60,
+                          check=False, env=os.environ | environment)
+    assert done.returncode == status, f"{args}: status {done.returncode}, not {status}:\n{done.stdout}\n{done.stderr.decode()}"
+    return done
+
+
+def answer(*args, violations=None, **kwargs):
+    """What comes as JSON. The emulated controller must complain of a command, or must not."""
+    done = run(*args, "--json", EXAMPLE_VIOLATIONS="1", **kwargs)
+    complaints = done.stderr.decode()
+    if violations:
+        assert violations in complaints, f"{args}: no '{violations}' in {complaints}"
+    else:
+        assert "violation" not in complaints, f"{args}: {complaints}"
+    return json.loads(done.stdout)
+
+
+def admin(*args, **kwargs):
+    return answer("admin-passthru", BDF, *args, **kwargs)
+
+
+def io(*args, **kwargs):
+    return answer("io-passthru", BDF, *args, **kwargs)
+
+
+def says(output, *texts):
+    for text in texts:
+        assert text in output, f"no '{text}' in:\n{output}"
+
+
+def usage_error(*args, text=""):
+    done = run(*args, status=2)
+    assert not done.stdout, done.stdout
+    says(done.stderr.decode(), text)
+    return done.stderr.decode()
+
+
+IDENTIFY = ["--opcode", "6", "--cdw10", "1", "--length", "4K"]
+READ = ["--opcode", "2", "--nsid", "1", "--length", "512"]
+WRITE = ["--opcode", "1", "--nsid", "1"]
+
+
+@test
+def identify_is_decoded_and_dumped():
+    output = run("admin-passthru", BDF, *IDENTIFY).stdout.decode()
+    says(output, f"{BDF} queue 0: 1 of 1 commands completed\n", "completion 0: Successful Completion\n",
+         "status 0x0000: SCT 0h Generic Command Status, SC 00h, CRD 0, M 0, DNR 0\n", "CID 0x0000, SQID 0, SQHD ",
+         "00000000  36 1b ", "|6.")
+    assert len(re.findall("^[0-9a-f]{8}  ", output, re.M)) == 256
+    result = admin(*IDENTIFY)
+    assert result["data"].startswith("361b") and len(result["data"]) == 8192
+    assert result["completions"][0]["sc_text"] == "Successful Completion"
+    assert result["outstanding"] is None
+
+
+@test
+def status_of_a_refused_command_is_in_words_and_ends_with_3():
+    output = run("admin-passthru", BDF, "--opcode", "0xc1", status=3).stdout.decode()
+    says(output, "completion 0: Invalid Command Opcode\n", "SC 01h")
+    completion = io(*READ, "--cdw10", "0xffffffff", status=3)["completions"][0]
+    assert (completion["sct"], completion["sc"], completion["sc_text"]) == (0, 0x80, "LBA Out of Range"), completion
+    completion = admin("--opcode", "5", "--cdw10", "0x00010000", "--cdw11", "1", "--length", "4K", status=3)["completions"][0]
+    assert (completion["sct"], completion["sct_text"], completion["sc_text"]) == \
+        (1, "Command Specific Status", "Invalid Queue Identifier"), completion
+
+
+@test
+def written_data_are_read_again_from_hex_and_from_files():
+    with tempfile.TemporaryDirectory() as folder:
+        disk, source, sink = (pathlib.Path(folder) / name for name in ("disk", "source", "sink"))
+        io(*WRITE, "--data", "00 01 fe Ff", "--length", "512", EXAMPLE_DISK=str(disk))
+        assert disk.read_bytes()[:512] == b"\0\1\xfe\xff" + bytes(508)
+        # more than two pages, and more entries than a list of PRPs has
+        for blocks in (1, 16, 17, 64, 1024):
+            data = bytes((at * 7 + at // 512) % 251 for at in range(512 * blocks))
+            source.write_bytes(data)
+            io(*WRITE, "--data-file", str(source), "--cdw10", "5", "--cdw12", str(blocks - 1), EXAMPLE_DISK=str(disk))
+            assert disk.read_bytes()[5 * 512:][:len(data)] == data, blocks
+        result = io(*READ[:4], "--length", "4K", "--cdw12", "7", "--output", str(sink), EXAMPLE_FILL="1")
+        assert "data" not in result
+        assert sink.read_bytes() == b"".join(word.to_bytes(8, "little") for word in range(1, 513))
+
+
+@test
+def nothing_is_corrected():
+    # what goes out is what was given: the strict controller names each mistake
+    io(*READ, "--prp1", "+1", violations="PRP1", status=3)
+    io(*READ, "--prp1", "0x123456789000", violations="unmapped IOVA 0x123456789000", status=3)
+    flush = ["--opcode", "0", "--nsid", "1"]
+    for number in (2, 3, 10, 11, 12, 13, 14, 15):
+        io(*flush, f"--cdw{number}", "0x80000001", violations=f"reserved CDW{number} is 0x80000001")
+    io(*flush, "--prp1", "0x123456789abcdef0", "--prp2", "1", violations="reserved PRP1 is 0x123456789abcdef0")
+    io(*READ, "--flags", "0x04", violations="reserved CDW0 bits")
+    io(*READ, "--flags", "0xc0", violations="PSDT is 3", status=3)
+    io(*flush, "--mptr", "0xfedcba9876543210", violations="reserved MPTR is 0xfedcba9876543210")
+    io(*READ, "--cid", "0xffff", violations="cid 0xffff is reserved")
+    completion = io(*READ, "--cid", "7", "--repeat", "20", status=3, violations="cid 7 is already outstanding")["completions"][1]
+    assert completion["cid"] == 7 and completion["sc_text"] == "Command ID Conflict"
+
+
+@test
+def data_over_the_queues_is_survived():
+    # all that a wrong address can reach is what the controller has anyway: here it writes over its own queues
+    reached = set()
+    for page in range(1, 9):
+        done = subprocess.run([*command(TOOL), "io-passthru", BDF, "--opcode", "2", "--nsid", "1", "--length", "4K", "--cdw12", "7",
+                               "--prp1", hex(page * 4096), "--timeout", "50", "--queues", "--json"],
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60, check=False,
+                              env=os.environ | {"EXAMPLE_FILL": "1", "EXAMPLE_VIOLATIONS": "1"})
+        assert done.returncode in (0, 3, 4), f"page {page}: {done}"
+        result = json.loads(done.stdout)
+        reached |= {name for name in ("submission_queue", "completion_queue") if int(result[name]["iova"], 16) == page * 4096}
+    assert len(reached) == 2, reached
+
+
+@test
+def sgls_are_built_by_hand():
+    descriptor = ["--flags", "0x40", "--prp1", "+0", "--prp2"]
+    assert io(*READ, *descriptor, "512", EXAMPLE_FILL="1")["data"].startswith("01" + "00" * 7 + "02")
+    io(*READ, *descriptor, "0xe000000000000200", status=3, violations="SGL")
+    # a segment in the data itself: one descriptor at the place that --iova fixes
+    segment = (0x100001000).to_bytes(8, "little") + (512).to_bytes(4, "little") + bytes(4)
+    result = io("--opcode", "2", "--nsid", "1", "--iova", "0x100000000", "--data", segment.hex(), "--length", "8K",
+                "--flags", "0x40", "--prp1", "+0", "--prp2", hex(3 << 60 | 16), EXAMPLE_FILL="1")
+    assert bytes.fromhex(result["data"])[4096:4104] == bytes([1]) + bytes(7), result["data"][8190:8220]
+
+
+@test
+def raw_commands_go_out_as_they_are():
+    with tempfile.TemporaryDirectory() as folder:
+        raw = pathlib.Path(folder) / "raw"
+        raw.write_bytes(bytes([0x0a, 0, 0x34, 0x12]) + bytes(36) + bytes([7]) + bytes(23))
+        completion = admin("--raw-file", str(raw))["completions"][0]
+        assert completion["cid"] == 0x1234
+        # Get Features: Number of Queues is granted as asked for
+        assert completion["dw0"] == "0x00000000", completion
+        assert admin("--raw", raw.read_bytes().hex(" "))["completions"][0]["cid"] == 0x1234
+        assert admin("--raw", raw.read_bytes().hex(), "--cid", "5")["completions"][0]["cid"] == 5
+        # nobody fills the data pointer in
+        io("--raw", (bytes([2, 0, 0, 0, 1]) + bytes(59)).hex(), "--length", "512", violations="unmapped IOVA 0x0", status=3)
+        raw.write_bytes(bytes(63))
+        says(run("admin-passthru", BDF, "--raw-file", str(raw), status=1).stderr.decode(), "fewer bytes")
+        raw.write_bytes(bytes(65))
+        says(run("admin-passthru", BDF, "--raw-file", str(raw), status=1).stderr.decode(), "more bytes")
+    usage_error("admin-passthru", BDF, "--raw", "06" * 63, text="63 bytes")
+
+
+@test
+def more_commands_than_the_queue_holds_all_complete():
+    for depth in ("2", "5", "32"):
+        result = io("--opcode", "0", "--nsid", "1", "--repeat", "70", "--depth", depth)
+        assert [c["cid"] for c in result["completions"]] == list(range(70)), result
+    usage_error("admin-passthru", BDF, "--depth", "8", text="does not take --depth")
+    says(run("io-passthru", BDF, "--depth", "65536", status=1).stderr.decode(), "65536")
+
+
+@test
+def command_that_never_completes_ends_with_4():
+    # an Asynchronous Event Request waits for its event
+    result = admin("--opcode", "0xc", "--timeout", "50", status=4)
+    assert result["outstanding"] == "time is up" and result["completed"] == 0
+    done = run("admin-passthru", BDF, "--opcode", "0xc", "--timeout", "50", status=4)
+    says(done.stderr.decode(), "1 of 1 commands are outstanding: time is up")
+    # a doorbell that is not the tail: the controller sees nothing new, or more than there is
+    io(*READ, "--doorbell", "0", "--timeout", "50", status=4)
+    io(*READ, "--doorbell", "9999", "--timeout", "50", status=4, violations="doorbell")
+
+
+@test
+def queues_are_printed_entry_by_entry():
+    output = run("io-passthru", BDF, *READ, "--repeat", "3", "--depth", "4", "--queues").stdout.decode()
+    says(output, "submission queue 1: 4 entries at 0x", "entry 2: opcode 0x02 Read, FUSE 0, PSDT 0 PRP, CID 0x0002, NSID 0x1\n",
+         "completion queue 1: 4 entries", "head 3")
+    result = io(*READ, "--repeat", "3", "--depth", "4", "--queues")
+    assert [entry["name"] for entry in result["submission_queue"]["entries"]] == ["Read", "Read", "Read", "Flush"]
+    assert [entry["cid"] for entry in result["completion_queue"]["entries"]] == [0, 1, 2, 0]
+    admin_queue = admin(*IDENTIFY, "--queues")["submission_queue"]
+    assert admin_queue["entries"][admin_queue["tail"] - 1]["name"] == "Identify"
+
+
+@test
+def regs_are_decoded():
+    output = run("regs", BDF, "--enable").stdout.decode()
+    says(output, "VS       0x00010402  version\n", "MJR      31:16  0x1 ", "MNR", "RDY", "ASQS", "CMBSZ")
+    registers = answer("regs", BDF, "--enable")["registers"]
+    assert registers["VS"] == {"offset": "0x008", "value": "0x00010402", "fields": {"MJR": 1, "MNR": 4, "TER": 2}}
+    assert registers["CSTS"]["fields"]["RDY"] == 1 and registers["CC"]["fields"]["IOSQES"] in (0, 6)
+    assert registers["CAP"]["fields"]["MQES"] == 1023 and registers["AQA"]["fields"]["ASQS"] > 0
+    assert answer("regs", BDF)["registers"]["CSTS"]["fields"]["RDY"] == 0
+    assert "CMBMSC" in registers and "PMRCAP" not in registers and "BPINFO" not in registers
+    for register in registers.values():
+        value = int(register["value"], 16)
+        assert all(field <= value for field in register["fields"].values())
+
+
+@test
+def usage_errors_quote_the_text_and_end_with_2():  # T1, T2
+    for args in (["admin-passthru"], ["io-passthru", "--opcode", "1"], ["regs", BDF, "--queues"], ["list", "--opcode", "1"],
+                 ["admin-passthru", BDF, "--opcode", "1", "--opcode", "1"], ["admin-passthru", BDF, "surplus"],
+                 ["admin-passthru", BDF, "--data", "00", "--data-file", "x"], ["admin-passthru", BDF, "--opcode"],
+                 ["admin-passthru", BDF, "--prp1", "+0"], ["admin-passthru", BDF, "--output", "x"],
+                 ["admin-passthru", BDF, "--iova", "0x1000"]):
+        usage_error(*args)
+    for text in ("-1", "18446744073709551616", "12x", "", "0x", "4Kfoo", " 1", "+1", "0x 1", "1.5", "0x1g", "1e3", "٣"):
+        for option in ("--nsid", "--cdw10", "--length", "--repeat", "--timeout"):
+            says(usage_error("io-passthru", BDF, f"{option}={text}", text=option), "Try vfntool --help")
+        if text != "+1":
+            usage_error("io-passthru", BDF, f"--prp1={text}", text="--prp1")
+    for option, text in (("--opcode", "256"), ("--cid", "0x10000"), ("--nsid", "4294967296"), ("--length", "0"),
+                         ("--length", "65M"), ("--repeat", "0"), ("--depth", "1"), ("--depth", "65537"), ("--cdw10", "1K")):
+        usage_error("io-passthru", BDF, f"{option}={text}", text=f": {text}\n")
+    for text in ("", "0", "0g", "000", "0x00", "00,00"):
+        usage_error("io-passthru", BDF, f"--data={text}", text="--data: ")
+
+
+@test
+def output_that_cannot_be_written_is_a_failure():  # T3
+    with open("/dev/full", "wb") as full:
+        for args in (["regs", BDF], ["admin-passthru", BDF, *IDENTIFY], ["list", "--json"], ["--help"], ["--completion"]):
+            says(run(*args, stdout=full, status=1).stderr.decode(), "cannot write the output: No space left on device")
+    says(run("admin-passthru", BDF, *IDENTIFY, "--output", "/dev/full", status=1).stderr.decode(),
+         "/dev/full: not all of the data is there: No space left")
+    says(run("admin-passthru", BDF, *IDENTIFY, "--output", "/nonexistent/x", status=1).stderr.decode(), "/nonexistent/x: No such")
+
+
+@test
+def closed_pipe_ends_it_quietly():  # T3
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "wb") as pipe:
+        done = subprocess.run([*command(TOOL), "--help"], stdout=pipe, stderr=subprocess.PIPE, timeout=60, check=False,
+                              restore_signals=True)
+    assert done.returncode in (-13, 141) and not done.stderr, done
+
+
+@test
+def data_files_that_are_none_are_named():  # T8
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder) / "file"
+        disk = pathlib.Path(folder) / "disk"
+
+        def refused(*args, text):
+            done = run("io-passthru", BDF, *WRITE, "--data-file", str(path), *args, status=1, EXAMPLE_DISK=str(disk))
+            says(done.stderr.decode(), str(path), text)
+            assert not done.stdout and not any(disk.read_bytes()), "something was written"
+
+        refused(text="No such file")
+        path.mkdir()
+        refused(text="Is a directory")
+        path.rmdir()
+        path.write_bytes(b"")
+        refused(text="empty")
+        path.write_bytes(b"x" * 511)
+        refused("--length", "512", text="511 bytes, and --length wants 512")
+        path.unlink()
+        os.mkfifo(path)
+        with subprocess.Popen(["sh", "-c", 'printf abc > "$1"', "sh", str(path)]) as writer:
+            refused("--length", "512", text="3 bytes, and --length wants 512")
+            writer.wait()
+        with subprocess.Popen(["sh", "-c", 'head -c 512 /dev/zero | tr "\\0" z > "$1"', "sh", str(path)]) as writer:
+            run("io-passthru", BDF, *WRITE, "--data-file", str(path), EXAMPLE_DISK=str(disk))
+            writer.wait()
+        assert disk.read_bytes()[:513] == b"z" * 512 + b"\0"
+        path.unlink()
+        # holes are zeros, and too much is too much
+        with path.open("wb") as sparse:
+            sparse.truncate(1024)
+        run("io-passthru", BDF, *WRITE, "--cdw12", "1", "--data-file", str(path))
+        with path.open("wb") as sparse:
+            sparse.truncate(2**40)
+        run("io-passthru", BDF, *WRITE, "--data-file", str(path), "--length", "512")
+        done = run("io-passthru", BDF, *WRITE, "--data-file", str(path), status=1)
+        says(done.stderr.decode(), "more than 67108864 bytes")
+
+
+@test
+def help_manual_and_completion_agree():  # T10: the help and the completion come from one table
+    text = run("--help").stdout.decode()
+    manual = pathlib.Path(MANUAL).read_text(encoding="utf-8")
+    options = {name: letter for letter, name in re.findall(r"^  (?:-(\w),|   ) --([\w-]+)", text, re.M)}
+    documented = {}
+    for line in re.findall(r"^\.\. option:: (.*)$", manual, re.M):
+        for names in re.finditer(r"(?:-(\w)(?: \w+)?, )?--([\w-]+)", line):
+            documented[names[2]] = names[1] or ""
+    assert options == documented, f"help: {options}\nmanual: {documented}"
+
+    # commands with their options
+    help_commands = {}
+    for part in re.split(r"^  (?=\w)", text.split("\ncommands:\n")[1].split("\noptions:\n")[0], flags=re.M)[1:]:
+        help_commands[part.split()[0]] = set(re.findall(r"\[--([\w-]+)", part))
+    for name, wanted in help_commands.items():
+        line = re.search(rf"^\| \*\*vfntool {name}\*\*(.*(?:\n  .*)*)", manual, re.M)
+        assert line, f"{name} is not in the manual's synopsis"
+        written = set(re.findall(r"--([\w-]+)", line[1]))
+        assert written in (wanted, {"json"} if "OPTION" in line[1] else None), f"{name}: {written} and {wanted}"
+        assert re.search(rf"^\*\*(?:[\w-]+\*\*, \*\*)*{name}\*\*", manual, re.M), f"{name} is not described"
+
+    script = run("--completion").stdout.decode() + """
+for line in "vfntool " "vfntool b" "vfntool io-passthru --d" "vfntool list --"; do
+	COMP_WORDS=(${line}) COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
+	[[ $line == *\\  ]] && COMP_WORDS+=("") && COMP_CWORD=$((COMP_CWORD + 1))
+	_vfntool
+	echo "${COMPREPLY[@]}"
+done
+"""
+    lines = subprocess.run(["bash", "-c", script], stdout=subprocess.PIPE, timeout=30, check=True).stdout.decode().splitlines()
+    assert set(lines[0].split()) == set(help_commands) | {"--help", "--version", "--completion"}, lines[0]
+    assert lines[1] == "bind"
+    assert set(lines[2].split()) == {"--" + name for name in help_commands["io-passthru"] if name.startswith("d")} | {"--device"}
+    assert set(lines[3].split()) == {"--all", "--json", "--verbose"}, lines[3]
+    says(run("--version").stdout.decode(), "vfntool ")
+
+
+if __name__ == "__main__":
+    sys.exit(run_tests())
