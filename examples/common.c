@@ -73,7 +73,8 @@ void die_status(const struct nvme_cqe *cqe, const char *fmt, ...)
 	complain(fmt, ap);
 	va_end(ap);
 
-	fprintf(stderr, ": status type %xh, code %02xh\n", status >> 8 & 7, status & 0xff);
+	fprintf(stderr, ": status type %xh, code %02xh: %s\n", status >> 8 & 7, status & 0xff,
+		vfn_nvme_status_text((uint16_t)status));
 	exit(1);
 }
 

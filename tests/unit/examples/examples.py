@@ -9,6 +9,7 @@ A PROGRAM is an example linked with machine.c; its name is the example's behind 
 
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -137,6 +138,18 @@ def zns_pi_and_sriov_say_what_there_is_not():
     says(run("sriov", *BDF, "--vfs", "0", status=2), "'0'")
     says(run("zns", *BDF, status=1), "namespace 1 has no zones")
     says(run("pi", *BDF, status=1), "namespace 1 has no protection information")
+
+
+@test
+def negative_shows_what_the_controller_says_of_each_mistake():
+    output = run("negative", *BDF, EXAMPLE_VIOLATIONS="1")
+    answers = re.findall("^(an? .*|blocks .*|reserved .*|one .*?)  +(.*)$", output, re.M)
+    assert [answer.removesuffix(", do not retry") for _, answer in answers] == [
+        "Successful Completion", "Invalid Command Opcode", "Invalid Namespace or Format", "LBA Out of Range",
+        "PRP Offset Invalid", "Successful Completion", "Successful Completion", "Command ID Conflict",
+        "Successful Completion"], output
+    says(output, "reserved CDW0 bits is 0x3c", "is already outstanding")
+    assert output.count("violation") == 3, output
 
 
 @test

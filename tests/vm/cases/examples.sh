@@ -18,6 +18,12 @@ says 'identify shows the largest transfer' 'Max data transfer size +: 524288$'
 check 'oneshot' oneshot -d "$BDF_A"
 says 'oneshot shows the vendor' '^vid 0x1b36'
 
+# QEMU takes odd addresses, reserved bits and identifiers that are in use
+check 'negative' negative -d "$BDF_A"
+says 'negative shows an unknown opcode' 'opcode.*Invalid Command Opcode'
+says 'negative shows an absent namespace' 'namespace.*Invalid Namespace or Format'
+says 'negative shows blocks that are not there' 'behind the last.*LBA Out of Range'
+
 for kind in msix intx; do
 	check "eventfd by $kind" eventfd -d "$BDF_A" --irq $kind
 done
