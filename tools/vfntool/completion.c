@@ -51,7 +51,7 @@ void put_completion(FILE *out, unsigned int number, const struct nvme_cqe *cqe)
 	fprintf(out, ", DNR %u%s\n", status.dnr, status.dnr ? " do not retry" : "");
 	fprintf(out, "  CID 0x%04x, SQID %u, SQHD %u, DW0 0x%08x, DW1 0x%08x, P %u\n", cqe->cid,
 		le16_to_cpu(cqe->sqid), le16_to_cpu(cqe->sqhd), le32_to_cpu(cqe->dw0),
-		le32_to_cpu(cqe->dw1), le16_to_cpu(cqe->sfp) & 1);
+		le32_to_cpu(cqe->dw1), le16_to_cpu(cqe->sfp) & 1U);
 }
 
 void json_completion(struct json *j, const char *key, const struct nvme_cqe *cqe)
@@ -64,7 +64,7 @@ void json_completion(struct json *j, const char *key, const struct nvme_cqe *cqe
 	json_int(j, "sqhd", le16_to_cpu(cqe->sqhd));
 	json_hex(j, "dw0", 8, le32_to_cpu(cqe->dw0));
 	json_hex(j, "dw1", 8, le32_to_cpu(cqe->dw1));
-	json_int(j, "phase", le16_to_cpu(cqe->sfp) & 1);
+	json_int(j, "phase", le16_to_cpu(cqe->sfp) & 1U);
 	json_hex(j, "status", 4, status.all);
 	json_int(j, "sct", status.sct);
 	json_string(j, "sct_text", type_name(status.sct));

@@ -344,32 +344,32 @@ static int check_line(struct line *line, const struct command **command)
 static void print_completion(void)
 {
 	fputs("_vfntool()\n{\n"
-	      "	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} words\n"
-	      "	case $prev in\n"
-	      "	--data-file | --raw-file | --output)\n"
-	      "		COMPREPLY=($(compgen -f -- \"$cur\"))\n"
-	      "		return ;;\n"
-	      "	esac\n"
-	      "	case ${COMP_WORDS[1]} in\n",
+	      "    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} words\n"
+	      "    case $prev in\n"
+	      "    --data-file | --raw-file | --output)\n"
+	      "        COMPREPLY=($(compgen -f -- \"$cur\"))\n"
+	      "        return ;;\n"
+	      "    esac\n"
+	      "    case ${COMP_WORDS[1]} in\n",
 	      stdout);
 	for (size_t i = 0; i < NR_COMMANDS; i++) {
 		const struct command *c = &commands[i];
 
-		printf("	%s) words='", c->name);
+		printf("    %s) words='", c->name);
 		for (size_t o = 0; o < NR_OPTIONS; o++) {
 			if (c->options & OPTION(o))
 				printf("--%s ", options[o].name);
 		}
 		fputs("' ;;\n", stdout);
 	}
-	fputs("	*) words='", stdout);
+	fputs("    *) words='", stdout);
 	for (size_t i = 0; i < NR_COMMANDS; i++)
 		printf("%s ", commands[i].name);
 	fputs("--help --version --completion' ;;\n"
-	      "	esac\n"
-	      "	[[ $COMP_CWORD -gt 1 && $words == *--device* ]] &&\n"
-	      "		words+=$(cd /sys/bus/pci/devices 2>/dev/null && echo *)\n"
-	      "	COMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n"
+	      "    esac\n"
+	      "    [[ $COMP_CWORD -gt 1 && $words == *--device* ]] &&\n"
+	      "        words+=$(cd /sys/bus/pci/devices 2>/dev/null && echo *)\n"
+	      "    COMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n"
 	      "}\n"
 	      "complete -F _vfntool vfntool\n",
 	      stdout);

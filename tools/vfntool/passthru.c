@@ -343,10 +343,11 @@ static int report(const struct passthru *p)
 
 static int verdict(const struct passthru *p)
 {
-	if (p->why)
-		return complain("%s: %zu of %zu commands are outstanding: %s", p->req->bdf,
-				p->posted - p->completed, p->repeat, p->why),
-		       EXIT_OUTSTANDING;
+	if (p->why) {
+		complain("%s: %zu of %zu commands are outstanding: %s", p->req->bdf,
+			 p->posted - p->completed, p->repeat, p->why);
+		return EXIT_OUTSTANDING;
+	}
 
 	for (size_t i = 0; i < p->completed; i++) {
 		if (!nvme_cqe_ok(&p->cqes[i]))

@@ -120,7 +120,7 @@ static void put_command(FILE *out, const struct nvme_sq *sq, int i, const union 
 	const char *name = opcode_name(sq, cmd->opcode);
 
 	fprintf(out, "entry %d: opcode 0x%02x %s, FUSE %u, PSDT %u %s, CID 0x%04x, NSID 0x%x\n", i,
-		cmd->opcode, name ? name : "unknown", cmd->flags & 3, cmd->flags >> 6,
+		cmd->opcode, name ? name : "unknown", cmd->flags & 3U, cmd->flags >> 6 & 3U,
 		psdt_name(cmd->flags), cmd->cid, le32_to_cpu(cmd->nsid));
 	fprintf(out, "  CDW2 0x%08x, CDW3 0x%08x, MPTR 0x%llx, PRP1 0x%llx, PRP2 0x%llx\n",
 		le32_to_cpu(cmd->cdw2), le32_to_cpu(cmd->cdw3),

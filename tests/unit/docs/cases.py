@@ -182,10 +182,6 @@ OPEN = {
     "Q15": "the delay that a status asks for is not looked at",
     "H4": "a guard against SIGBUS",
     "H5": "the kernel's event",
-    "T2": "numbers of vfntool's own",
-    "T6": "a test",
-    "T8": "input files",
-    "T10": "a test of the manual page",
 }
 
 LEVELS = {

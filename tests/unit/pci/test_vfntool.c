@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* vfntool, all of it but main()'s name, on the fake kernel. */
+#include <errno.h>
 #include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "machine.h"
 
@@ -119,6 +122,7 @@ static void line_wrong_is_quoted(void **state)
 	assert_has(err, "\\x1b[31m");
 }
 
+/* T10 */
 static void help_names_every_command_and_option(void **state)
 {
 	static const char *const words[] = {
@@ -187,7 +191,11 @@ static void dry_run_changes_nothing(void **state)
 	assert_int_equal(emu_call_count("write"), 0);
 }
 
-/* T4 */
+/*
+ * T4: to take a device from its driver is what vfntool has of this kind. Raw commands want a device
+ * on vfio-pci, which nothing is mounted on (raw_command_needs_vfio). Confirmations of writes to whole
+ * namespaces belong to the tools of the block layer, which come with it.
+ */
 static void mounted_device_is_refused_by_name(void **state)
 {
 	add_bound(EMU_BDF, "nvme");
@@ -267,6 +275,153 @@ static void signal_at_any_step_of_bind_undoes_it(void **state)
 	assert_string_equal(driver(), "vfio-pci");
 }
 
+/* T5 */
+static void step_of_bind_that_fails_is_undone(void **state)
+{
+	static const unsigned int classes[] = { EMU_PATH, EMU_OPEN | EMU_WRITE };
+	unsigned int failures = 0;
+
+	add_bound(EMU_BDF, "nvme");
+	for (size_t i = 0; i < sizeof(classes) / sizeof(classes[0]); i++) {
+		for (unsigned int n = 1;; n++) {
+			int status;
+
+			emu_fail_at(classes[i], n, EIO);
+			status = run("bind " EMU_BDF);
+			if (!emu_fail_fired())
+				break;
+			failures++;
+			assert_string_equal(driver(), status ? "nvme" : "vfio-pci");
+			if (status)
+				assert_has(err, EMU_BDF);
+			emu_fail_at(0, 0, 0);
+			if (!status)
+				assert_int_equal(run("reset " EMU_BDF), 0);
+		}
+		emu_fail_at(0, 0, 0);
+		assert_int_equal(run("reset " EMU_BDF), 0);
+	}
+	assert_true(failures > 10);
+}
+
+struct kills {
+	unsigned int count, bad;
+};
+
+/* A stdout at which, step by step, a twin of this process is killed; its successor runs reset. */
+static ssize_t write_and_reset(void *cookie, const char *buf, size_t size)
+{
+	char *argv[] = { (char *)"vfntool", (char *)"reset", (char *)EMU_BDF, NULL };
+	bool recorded = emu_file_content(RECORD);
+	struct kills *kills = cookie;
+	int status = 1;
+	pid_t twin = fork();
+
+	if (!twin) {
+		stdout = stderr = fopen("/dev/null", "w");
+		/* before there is a record, nothing has changed */
+		if (recorded && vfntool_main(3, argv))
+			_exit(1);
+		_exit(strcmp(driver(), "nvme") || emu_file_content(RECORD) ||
+		      strcmp(emu_file_content(DEV "/driver_override"), "(null)\n"));
+	}
+	if (waitpid(twin, &status, 0) != twin || status)
+		kills->bad++;
+	kills->count++;
+
+	return (ssize_t)size;
+}
+
+/* T5 */
+static void reset_restores_after_a_kill_at_any_step_of_bind(void **state)
+{
+	const cookie_io_functions_t io = { .write = write_and_reset };
+	char *argv[] = { (char *)"vfntool", (char *)"bind", (char *)EMU_BDF, (char *)"-v", NULL };
+	FILE *real_out = stdout;
+	struct kills kills = {};
+	int status;
+
+	add_bound(EMU_BDF, "nvme");
+	stdout = fopencookie(&kills, "w", io);
+	status = vfntool_main(4, argv);
+	fclose(stdout);
+	stdout = real_out;
+	assert_int_equal(status, 0);
+	assert_int_equal(kills.bad, 0);
+	assert_true(kills.count >= 5);
+	assert_string_equal(driver(), "vfio-pci");
+}
+
+/* A stdout that lets the time pass as the driver is about to let go of the device */
+static ssize_t write_and_wait(void *cookie, const char *buf, size_t size)
+{
+	if (memmem(buf, size, "unbind", strlen("unbind")))
+		raise(SIGALRM);
+
+	return (ssize_t)size;
+}
+
+/* T6 */
+static void unbind_that_hangs_is_explained(void **state)
+{
+	const cookie_io_functions_t io = { .write = write_and_wait };
+	char *argv[] = { (char *)"vfntool", (char *)"unbind", (char *)EMU_BDF, (char *)"-v", NULL };
+	char text[512] = "";
+	FILE *real_out = stdout;
+	int pipes[2], real_err = dup(2), status;
+
+	add_bound(EMU_BDF, "nvme");
+	assert_int_equal(pipe(pipes), 0);
+	dup2(pipes[1], 2);
+	stdout = fopencookie(NULL, "w", io);
+	status = vfntool_main(4, argv);
+	fclose(stdout);
+	stdout = real_out;
+	dup2(real_err, 2);
+	close(real_err);
+	close(pipes[1]);
+	assert_true(read(pipes[0], text, sizeof(text) - 1) > 0);
+	close(pipes[0]);
+
+	/* it goes on when the kernel does, and there is no alarm left */
+	assert_int_equal(status, 0);
+	assert_string_equal(driver(), "");
+	assert_has(text, "the kernel is still at it");
+	assert_int_equal(alarm(0), 0);
+}
+
+/* ------------------------------------------------------------ raw commands */
+
+/* T4 */
+static void raw_command_needs_vfio(void **state)
+{
+	static const char *const lines[] = {
+		"admin-passthru 01:00.0 --opcode 0x80",
+		"io-passthru 01:00.0 --opcode 1 --data 00",
+		"regs 01:00.0",
+	};
+
+	add_bound(EMU_BDF, "nvme");
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		assert_int_equal(run(lines[i]), 1);
+		assert_string_equal(out, "");
+		assert_has(err, EMU_BDF " is bound to nvme");
+		assert_has(err, "vfntool bind");
+	}
+	assert_int_equal(emu_call_count("mmap"), 0);
+}
+
+/* T9 */
+static void raw_command_without_root_is_one_line(void **state)
+{
+	add_bound(EMU_BDF, "vfio-pci");
+	emu_file_error("/dev/vfio/vfio", EACCES);
+	assert_int_equal(run("admin-passthru " EMU_BDF " --opcode 6"), 1);
+	assert_string_equal(out, "");
+	assert_has(err, "no permission to open /dev/vfio/vfio");
+	assert_ptr_equal(strchr(err, '\n'), err + strlen(err) - 1);
+}
+
 /* ----------------------------------------------------------- list and show */
 
 static void list_shows_nvme_only_unless_all(void **state)
@@ -335,8 +490,7 @@ static void list_json_is_complete(void **state)
 				 "]\n");
 }
 
-/* T7: a mount point may hold anything but NUL */
-/* Some terminals obey U+0080 to U+009F, too. */
+/* T7; some terminals obey U+0080 to U+009F, too */
 static void hostile_driver_is_escaped(void **state)
 {
 	add_bound(EMU_BDF, "nvme");
@@ -352,6 +506,7 @@ static void hostile_driver_is_escaped(void **state)
 	assert_has(out, "virtual function of \\x1b]0;\\xc2\\x90\n");
 }
 
+/* T7: a mount point may hold anything but NUL */
 static void hostile_mount_point_is_escaped(void **state)
 {
 	add_bound(EMU_BDF, "nvme");
@@ -493,6 +648,11 @@ int main(void)
 		tool_test(mounted_device_is_refused_by_name),
 		tool_test(without_root_is_one_line),
 		tool_test(signal_at_any_step_of_bind_undoes_it),
+		tool_test(step_of_bind_that_fails_is_undone),
+		tool_test(reset_restores_after_a_kill_at_any_step_of_bind),
+		tool_test(unbind_that_hangs_is_explained),
+		tool_test(raw_command_needs_vfio),
+		tool_test(raw_command_without_root_is_one_line),
 		tool_test(list_shows_nvme_only_unless_all),
 		tool_test(list_without_nvme_says_so),
 		tool_test(list_names_group_members_and_users),

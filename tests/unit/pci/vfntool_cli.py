@@ -26,6 +26,7 @@ def run(*args, **kwargs):
 
 
 class VfntoolProcess(unittest.TestCase):
+    # T1
     def test_usage_error_is_exit_2_and_silent_on_stdout(self):
         for args in [], ["nonsense"], ["bind"], ["bind", "../.."], ["list", "surplus"]:
             result = run(*args)
@@ -39,6 +40,7 @@ class VfntoolProcess(unittest.TestCase):
             self.assertEqual(result.returncode, 0)
             self.assertEqual(result.stderr, b"")
 
+    # T7
     def test_list_json_of_this_machine_is_valid(self):
         result = run("list", "--all", "--json")
         self.assertEqual(result.returncode, 0, result.stderr)
@@ -54,10 +56,12 @@ class VfntoolProcess(unittest.TestCase):
         self.assertEqual(result.stdout, b"")
         self.assertIn(b"ffff:ff:1f.7: no such PCI device", result.stderr)
 
+    # T3
     def test_full_disk_is_exit_1(self):
         with open("/dev/full", "wb") as full:
             self.assertEqual(run("--help", stdout=full).returncode, 1)
 
+    # T3
     def test_closed_streams_are_survived(self):
         result = subprocess.run(["sh", "-c", '"$@" list --all <&- >&- 2>&-', "sh", *command(TOOL)], timeout=30, check=False)
         self.assertEqual(result.returncode, 1)

@@ -220,8 +220,9 @@ def regs_are_decoded():
         assert all(field <= value for field in register["fields"].values())
 
 
+# T1, T2
 @test
-def usage_errors_quote_the_text_and_end_with_2():  # T1, T2
+def usage_errors_quote_the_text_and_end_with_2():
     for args in (["admin-passthru"], ["io-passthru", "--opcode", "1"], ["regs", BDF, "--queues"], ["list", "--opcode", "1"],
                  ["admin-passthru", BDF, "--opcode", "1", "--opcode", "1"], ["admin-passthru", BDF, "surplus"],
                  ["admin-passthru", BDF, "--data", "00", "--data-file", "x"], ["admin-passthru", BDF, "--opcode"],
@@ -240,8 +241,9 @@ def usage_errors_quote_the_text_and_end_with_2():  # T1, T2
         usage_error("io-passthru", BDF, f"--data={text}", text="--data: ")
 
 
+# T3
 @test
-def output_that_cannot_be_written_is_a_failure():  # T3
+def output_that_cannot_be_written_is_a_failure():
     with open("/dev/full", "wb") as full:
         for args in (["regs", BDF], ["admin-passthru", BDF, *IDENTIFY], ["list", "--json"], ["--help"], ["--completion"]):
             says(run(*args, stdout=full, status=1).stderr.decode(), "cannot write the output: No space left on device")
@@ -250,8 +252,9 @@ def output_that_cannot_be_written_is_a_failure():  # T3
     says(run("admin-passthru", BDF, *IDENTIFY, "--output", "/nonexistent/x", status=1).stderr.decode(), "/nonexistent/x: No such")
 
 
+# T3
 @test
-def closed_pipe_ends_it_quietly():  # T3
+def closed_pipe_ends_it_quietly():
     reader, writer = os.pipe()
     os.close(reader)
     with os.fdopen(writer, "wb") as pipe:
@@ -260,8 +263,9 @@ def closed_pipe_ends_it_quietly():  # T3
     assert done.returncode in (-13, 141) and not done.stderr, done
 
 
+# T8
 @test
-def data_files_that_are_none_are_named():  # T8
+def data_files_that_are_none_are_named():
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "file"
         disk = pathlib.Path(folder) / "disk"
@@ -300,8 +304,9 @@ def data_files_that_are_none_are_named():  # T8
         says(done.stderr.decode(), "more than 67108864 bytes")
 
 
+# T10: the help and the completion come from one table
 @test
-def help_manual_and_completion_agree():  # T10: the help and the completion come from one table
+def help_manual_and_completion_agree():
     text = run("--help").stdout.decode()
     manual = pathlib.Path(MANUAL).read_text(encoding="utf-8")
     options = {name: letter for letter, name in re.findall(r"^  (?:-(\w),|   ) --([\w-]+)", text, re.M)}

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
-# vfntool refuses a controller whose disk is in use, says which and why, and leaves it alone.
+# vfntool refuses a controller whose disk is in use, says which and why, and leaves it alone (T4).
 . /vfn/tap.sh
 
 device=$(block_of "$BDF_MOUNTED")
