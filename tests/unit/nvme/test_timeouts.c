@@ -108,6 +108,31 @@ static void completion_that_was_not_taken_is_not_late(void **state)
 	stop(&m);
 }
 
+/* Q10: what was taken is a copy, whatever the device does to the entry then */
+static void entry_that_changes_after_it_was_taken_is_not_looked_at_again(void **state)
+{
+	union nvme_cmd cmd = flush_cmd();
+	struct vfn_nvme_done done;
+	struct nvme_cqe cqe;
+	struct vfn_nvme_io io;
+	struct machine m;
+
+	start_with(&m, NULL);
+	assert_int_equal(vfn_nvme_io_prep(&io, &m.ctrl, OP_READ, 1, 9), 0);
+	assert_int_equal(vfn_nvme_io_submit(m.sq, &io, 0, 1, m.buf.vaddr, &m), 0);
+	assert_int_equal(vfn_nvme_io_poll(m.sq, &done, 1), 1);
+	assert_int_equal(nvme_sync(&m.ctrl, m.sq, &cmd, NULL, 0, &cqe), 0);
+	((struct nvme_cqe *)m.cq->mem.vaddr)[0].cid = 7;
+	((struct nvme_cqe *)m.cq->mem.vaddr)[1].sqid = cpu_to_le16(9);
+	assert_int_equal(done.cqe.cid, 0);
+	assert_ptr_equal(done.opaque, &m);
+	assert_int_equal(le16_to_cpu(cqe.sqid), 1);
+	assert_int_equal(check(&m), 0);
+	assert_int_equal(nvme_sync(&m.ctrl, m.sq, &cmd, NULL, 0, &cqe), 0);
+	assert_int_equal(free_requests(m.sq), 15);
+	stop(&m);
+}
+
 static void limit_of_one_command_is_its_own(void **state)
 {
 	unsigned int status;
@@ -544,6 +569,7 @@ int main(void)
 		test(lost_command_of_submit_is_aborted),
 		test(request_that_is_used_again_has_its_time_again),
 		test(completion_that_was_not_taken_is_not_late),
+		test(entry_that_changes_after_it_was_taken_is_not_looked_at_again),
 		test(limit_of_one_command_is_its_own),
 		test(command_that_was_posted_by_hand_is_supervised_on_request),
 		test(request_may_be_released_without_looking_it_up),
