@@ -178,7 +178,6 @@ BUILD = {
 
 # What is not there yet.
 OPEN = {
-    "Q10": "a test in which it changes",
     "Q15": "the delay that a status asks for is not looked at",
     "H4": "a guard against SIGBUS",
     "H5": "the kernel's event",

@@ -34,7 +34,7 @@ SYSTEM_CALLS = {
     "opendir": "openat newfstatat", "pread": "pread64", "pwrite": "pwrite64", "read": "read", "readdir": "getdents64",
     "readlink": "readlink", "rename": "rename", "unlink": "unlink", "write": "write",
 }
-ALLOCATOR = {"brk", "futex"}
+ALLOCATOR = {"brk", "futex", "mprotect", "mremap"}
 
 # What needs memory at most, and locks; messages go to standard error; a multiplication that overflows says where, and aborts.
 HARMLESS = (r"mem\w+|str\w+|v?snprintf|v?sscanf|qsort|malloc|calloc|realloc|free|pthread_(mutex|rwlock|once)\w*|getenv|stderr|fprintf|"
