@@ -142,7 +142,8 @@ static const void *find_capability(const void *info, size_t size, size_t first, 
 	while (offset) {
 		struct vfio_info_cap_header header;
 
-		if (offset > size - sizeof(header))
+		/* what has 64-bit fields begins at a multiple of 8 */
+		if (offset > size - sizeof(header) || offset % 8)
 			return NULL;
 
 		memcpy(&header, (const char *)info + offset, sizeof(header));

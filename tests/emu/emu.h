@@ -357,6 +357,7 @@ enum emu_hostile {
 	EMU_CHAIN_PAST_END, /* first offset is past argsz */
 	EMU_CHAIN_NEXT_PAST_END,
 	EMU_CHAIN_CUT,	       /* header of the last capability does not fit */
+	EMU_CHAIN_ODD,	       /* the last capability is not aligned */
 	EMU_CHAIN_COUNT_HUGE,  /* nr_iovas is 0xffffffff */
 	EMU_CHAIN_ARGSZ_GROWS, /* asks for more room at each call */
 };

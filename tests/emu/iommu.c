@@ -121,6 +121,11 @@ static uint32_t build_chain(char *buf)
 	case EMU_CHAIN_CUT:
 		end = at + 4;
 		break;
+	case EMU_CHAIN_ODD:
+		memmove(buf + at + 2, buf + at, end - at);
+		first->next = at + 2;
+		end += 2;
+		break;
 	default:
 		break;
 	}

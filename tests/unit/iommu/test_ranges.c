@@ -181,6 +181,12 @@ static void chain_that_is_cut_off_is_ignored(void **state)
 	assert_ignored(EMU_CHAIN_CUT);
 }
 
+/* V13: found by fuzzing */
+static void chain_with_a_misaligned_capability_is_ignored(void **state)
+{
+	assert_ignored(EMU_CHAIN_ODD);
+}
+
 static void chain_with_too_many_ranges_fails_the_open(void **state)
 {
 	emu_iommu()->chain = EMU_CHAIN_COUNT_HUGE;
@@ -216,6 +222,7 @@ int main(void)
 		test_closed(chain_that_starts_past_the_end_is_ignored),
 		test_closed(chain_that_runs_past_the_end_is_ignored),
 		test_closed(chain_that_is_cut_off_is_ignored),
+		test_closed(chain_with_a_misaligned_capability_is_ignored),
 		test_closed(chain_with_too_many_ranges_fails_the_open),
 		test_closed(chain_that_grows_at_each_look_fails_the_open),
 	};
