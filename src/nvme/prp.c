@@ -163,8 +163,10 @@ static int caller_lists(struct nvme_ctrl *ctrl, leint64_t *list, int npages, uni
 	len = (size_t)npages * pagesize;
 	if (!ctx || iommu_table_lookup(ctx, list, len, &iova, &bits) < len) {
 		/* pages of requests are mapped when there is something to put into them */
-		if (!ctx || !iommu_is_deferred(ctx, list, len))
-			return nvme_no_lists(ctrl, list, npages);
+		if (!ctx || !iommu_is_deferred(ctx, list, len)) {
+			(void)nvme_no_lists(ctrl, list, npages);
+			return -1;
+		}
 		iova = 0;
 	}
 

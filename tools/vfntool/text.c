@@ -104,16 +104,19 @@ static int hex_digit(char c)
 ssize_t parse_hex(const char *text, uint8_t *bytes)
 {
 	ssize_t n = 0;
+	int high, low;
 
 	for (;; text += 2, n++) {
 		while (isspace((unsigned char)*text))
 			text++;
 		if (!*text)
 			return n;
-		if (hex_digit(text[0]) < 0 || hex_digit(text[1]) < 0)
+		high = hex_digit(text[0]);
+		low = high < 0 ? -1 : hex_digit(text[1]);
+		if (low < 0)
 			return -1;
 		if (bytes)
-			bytes[n] = (uint8_t)(hex_digit(text[0]) << 4 | hex_digit(text[1]));
+			bytes[n] = (uint8_t)(16 * high + low);
 	}
 }
 
