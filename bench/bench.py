@@ -228,7 +228,7 @@ TARGETS = (
     (("io",), (False,), (32,), SMALL, "instr", driver_instructions, 90),
     (("io",), (False,), (32,), (128 << 10,), "instr", driver_instructions, 170),
     (("io",), (False,), (32,), SMALL, "lines", lambda row: row["lines"], 3.0),
-    (("io",), (False,), (1, 32), SMALL, "x bound ns", lambda row: row["ns_of_bound"], 1.3),
+    (("io",), (False,), (32,), SMALL, "x bound ns", lambda row: row["ns_of_bound"], 1.3),
     (("iova",), (False, True), (32,), SMALL, "instr", driver_instructions, 130),
     (("vaddr",), (False, True), (32,), SMALL, "instr", driver_instructions, 170),
 )

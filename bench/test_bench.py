@@ -226,7 +226,7 @@ class Table(unittest.TestCase):
             bench.add_targets(rows)
             return [(target["name"], target["limit"]) for target in rows[-1]["targets"]]
 
-        self.assertEqual(limits(row(depth=1, size=4096)), [("instr", 165), ("x bound ns", 1.3)])
+        self.assertEqual(limits(row(depth=1, size=4096)), [("instr", 165)])
         self.assertEqual(limits(row(size=128 << 10)), [("instr", 170)])
         self.assertEqual(limits(row("iova")), [("instr", 130)])
         self.assertEqual(limits(row("vaddr")), [("instr", 170)])

@@ -20,6 +20,10 @@ void __wrap_vfn_mmio_hook_write32(void *addr, uint32_t val);
 void __real_os_sleep_ns(uint64_t ns);
 void __wrap_os_sleep_ns(uint64_t ns);
 
+/* The admin queue and two others, of at most that many entries. */
+#define QUEUES 3
+#define DEPTH 16
+
 static struct nvme_ctrl ctrl;
 static struct emu_nvme *nvme;
 /* What data structures are spoilt with. */
@@ -101,45 +105,96 @@ static void sync_one(struct input *in)
 	(void)nvme_sync(&ctrl, sq, &cmd, data, 4096, &cqe);
 }
 
-static void post_some(struct input *in)
+/* ---- requests that are out: each ends once, whoever says so ---- */
+
+static bool out[QUEUES][DEPTH];
+
+static void end(struct nvme_rq *rq, struct nvme_cqe *cqe, void *opaque)
 {
-	struct nvme_sq *sq = &ctrl.sq[take_to(in, 2)];
+	bool *is_out = rq->opaque;
+
+	/* that of an event has none */
+	require(!is_out || *is_out);
+	if (is_out)
+		*is_out = false;
+	nvme_rq_release(rq);
+}
+
+static void post_some(struct nvme_sq *sq, unsigned int n)
+{
 	union nvme_cmd cmd = { .opcode = 0 };
+	struct nvme_rq *rq;
 
 	cmd.nsid = cpu_to_le32(1);
-	for (unsigned int n = take_to(in, 7); n && sq->qsize && sq->id; n--) {
-		struct nvme_rq *rq = nvme_rq_acquire(sq);
-		struct timespec now = { .tv_nsec = 1000 };
-		int ret;
-
-		if (!rq)
-			return;
+	while (n-- && sq->qsize && sq->id && (rq = nvme_rq_acquire(sq))) {
+		require(!out[sq->id][rq->cid]);
+		rq->opaque = &out[sq->id][rq->cid];
+		out[sq->id][rq->cid] = true;
 		nvme_rq_exec(rq, &cmd);
-		ret = nvme_rq_wait(rq, NULL, &now);
-		if (!ret || errno != EAGAIN)
-			nvme_rq_release(rq);
 	}
 }
 
-static void take_events(struct input *in)
+static void take_completions(struct nvme_cq *cq)
 {
-	uint8_t type, info;
 	struct nvme_cqe *cqe;
 	struct nvme_rq *rq;
 
-	if (take_to(in, 1))
-		(void)nvme_aer(&ctrl, NULL);
-	type = (uint8_t)take_to(in, 7);
-	info = (uint8_t)take_to(in, 7);
-	emu_nvme_raise_aen(nvme, type, info, (uint8_t)take(in, 1));
-	emu_advance(1000000);
-
-	while (ctrl.adminq.cq && (cqe = nvme_cq_get_cqe(ctrl.adminq.cq))) {
+	while (cq->qsize && (cqe = nvme_cq_get_cqe(cq))) {
 		rq = nvme_rq_from_cqe(&ctrl, cqe);
 		if (rq)
-			nvme_rq_release(rq);
-		nvme_cq_update_head(ctrl.adminq.cq);
+			end(rq, cqe, NULL);
+		nvme_cq_update_head(cq);
 	}
+}
+
+static void wait_for(struct nvme_sq *sq, unsigned int cid, bool give_up)
+{
+	struct timespec limit = { .tv_nsec = 1000 };
+	struct nvme_rq *rq, *owner = NULL;
+	struct nvme_cqe cqe;
+
+	if (!sq->qsize || !sq->id || (int)cid >= sq->qsize - 1 || !out[sq->id][cid])
+		return;
+
+	rq = &sq->rqs[cid];
+	if (!nvme_rq_wait(rq, &cqe, &limit) || errno == EIO)
+		owner = rq;
+	else if (errno == EAGAIN)
+		owner = nvme_rq_from_cqe(&ctrl, &cqe);
+	else if (give_up)
+		owner = rq;
+	if (owner)
+		end(owner, NULL, NULL);
+}
+
+static void check_timeouts(uint64_t ns)
+{
+	const struct vfn_nvme_recovery recovery = { .complete = end };
+	int ret;
+
+	emu_advance(ns);
+	ret = vfn_nvme_check_timeouts(&ctrl, &recovery);
+	if (ret >= 0 || errno != ENODEV)
+		return;
+
+	require(!memchr(out, true, sizeof(out)));
+}
+
+/* What was out of a queue that is gone is nobody's any more. */
+static void delete_queues(int qid)
+{
+	(void)nvme_delete_ioqpair(&ctrl, qid);
+	if (qid < QUEUES && !ctrl.sq[qid].qsize)
+		memset(out[qid], 0, sizeof(out[qid]));
+}
+
+static void raise_event(struct input *in)
+{
+	uint8_t type = (uint8_t)take_to(in, 7), info = (uint8_t)take_to(in, 7);
+
+	(void)nvme_aer(&ctrl, NULL);
+	emu_nvme_raise_aen(nvme, type, info, (uint8_t)take(in, 1));
+	emu_advance(1000000);
 }
 
 static void manage(struct input *in)
@@ -155,24 +210,35 @@ static void manage(struct input *in)
 
 static void step(struct input *in)
 {
-	unsigned int what = take_to(in, 9), a = take_to(in, 255), b = take_to(in, 255);
-	int qid = (int)(a % 4);
+	unsigned int what = take_to(in, 12), a = take_to(in, 255), b = take_to(in, 255);
+	int qid = (int)(a % (QUEUES + 1));
+	struct nvme_sq *sq = &ctrl.sq[a % QUEUES];
 
 	switch (what) {
 	case 0:
-		(void)nvme_create_ioqpair(&ctrl, qid, 2 + (int)(b % 15), (int)(b & 1) - 1, 0);
+		(void)nvme_create_ioqpair(&ctrl, qid, 2 + (int)(b % (DEPTH - 1)), (int)(b & 1) - 1,
+					  0);
 		break;
 	case 1:
-		(void)nvme_delete_ioqpair(&ctrl, qid);
+		delete_queues(qid);
 		break;
 	case 2:
 		sync_one(in);
 		break;
 	case 3:
-		post_some(in);
+		post_some(sq, b % DEPTH);
 		break;
 	case 4:
-		take_events(in);
+		raise_event(in);
+		break;
+	case 10:
+		take_completions(&ctrl.cq[a % QUEUES]);
+		break;
+	case 11:
+		wait_for(sq, b % DEPTH, b & 128);
+		break;
+	case 12:
+		check_timeouts((uint64_t)b << 16);
 		break;
 	case 5:
 		manage(in);
@@ -194,7 +260,7 @@ static void step(struct input *in)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct input in = { data, data + (size < 1024 ? size : 1024) };
-	const struct nvme_ctrl_opts wanted = { .nsqr = 2, .ncqr = 2 };
+	const struct nvme_ctrl_opts wanted = { .nsqr = QUEUES - 2, .ncqr = QUEUES - 2 };
 	const struct emu_usage nothing = {};
 	const struct emu_nvme_opts opts = {
 		.ns[0] = { 64, 512, false },
@@ -211,6 +277,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	emu_init();
 	nvme = emu_nvme_add(&opts);
 	memset(&ctrl, 0, sizeof(ctrl));
+	memset(out, 0, sizeof(out));
 	vfn_nvme_set_timeout(&ctrl, 5);
 	script = &in;
 	spoil(emu_nvme_identify_ctrl(nvme), 4096);
