@@ -177,7 +177,7 @@ static void check_timeouts(uint64_t ns)
 	if (ret >= 0 || errno != ENODEV)
 		return;
 
-	require(!memchr(out, true, sizeof(out)));
+	require(!memchr(out, 1, sizeof(out)));
 }
 
 /* What was out of a queue that is gone is nobody's any more. */
