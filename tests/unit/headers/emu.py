@@ -12,7 +12,7 @@ import pathlib
 import sys
 import tempfile
 
-from install import C, CXX, WARNINGS, Failed, Installation, run
+from install import C, CXX, WARNINGS, Failed, Installation, arguments_and_flags, run
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
@@ -24,10 +24,7 @@ HEADER = "#include <vfn/emu.h>\nint main() { emu_init(); emu_fini(); return 0; }
 
 def main():
     """Report whether the tests of the tool succeed, as do programs of the header alone."""
-    arguments, flags = sys.argv[1:], []
-    if "--" in arguments:
-        where = arguments.index("--")
-        arguments, flags = arguments[:where], arguments[where + 1:]
+    arguments, flags = arguments_and_flags()
     if len(arguments) < 4:
         sys.exit(__doc__.strip())
     source, build, library, *compiler = arguments

@@ -145,12 +145,18 @@ def static_program_in_cxx_runs(place, _):
     place.execute(place.compile("static_cxx.cc", CXX, PROGRAM, *place.static(), "-lstdc++"))
 
 
-def main():
-    """Report one test per way of building."""
+def arguments_and_flags():
+    """What stands before "--" on the command line, and behind it."""
     arguments, flags = sys.argv[1:], []
     if "--" in arguments:
         where = arguments.index("--")
         arguments, flags = arguments[:where], arguments[where + 1:]
+    return arguments, flags
+
+
+def main():
+    """Report one test per way of building."""
+    arguments, flags = arguments_and_flags()
     if len(arguments) < 5:
         sys.exit(__doc__.strip())
     source, build, library, version, *compiler = arguments

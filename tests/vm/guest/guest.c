@@ -3,6 +3,7 @@
 #include "guest.h"
 
 #include <ctype.h>
+#include <dirent.h>
 #include <fcntl.h>
 #include <glob.h>
 #include <stdio.h>
@@ -293,4 +294,27 @@ long host_trace_count(const char *text)
 		fail_msg("%s", reply);
 
 	return count;
+}
+
+unsigned int guest_kernel_objects(pid_t pid)
+{
+	char path[64], target[256];
+	struct dirent *entry;
+	unsigned int n = 0;
+	DIR *dir;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
+	dir = opendir(path);
+	assert_non_null(dir);
+	while ((entry = readdir(dir))) {
+		ssize_t len = readlinkat(dirfd(dir), entry->d_name, target, sizeof(target) - 1);
+
+		if (len < 0)
+			continue;
+		target[len] = '\0';
+		n += strstr(target, "vfio") || strstr(target, "iommu") || strstr(target, "eventfd");
+	}
+	closedir(dir);
+
+	return n;
 }

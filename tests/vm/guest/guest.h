@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 #include <cmocka.h>
 
 #include <vfn/nvme.h>
@@ -62,6 +63,9 @@ int guest_kernel_open(const char *name, uint32_t nsid, int flags);
 
 /* Identify Controller data, 4096 bytes. */
 void guest_identify(struct nvme_ctrl *ctrl, void *data);
+
+/* How many descriptors of VFIO, of iommufd and of interrupts a process has. */
+unsigned int guest_kernel_objects(pid_t pid);
 
 /* A QMP command of the host's QEMU: one returns whether it succeeds, its twin expects that. */
 bool host_try_qmp(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Two controllers at once, each with an address space of its own or both with the same one. */
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -117,28 +116,6 @@ static unsigned long pinned(void)
 	return sum;
 }
 
-/* Descriptors of VFIO, of iommufd and of interrupts. */
-static unsigned int kernel_objects(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	struct dirent *entry;
-	unsigned int n = 0;
-	char target[256];
-
-	assert_non_null(dir);
-	while ((entry = readdir(dir))) {
-		ssize_t len = readlinkat(dirfd(dir), entry->d_name, target, sizeof(target) - 1);
-
-		if (len < 0)
-			continue;
-		target[len] = '\0';
-		n += strstr(target, "vfio") || strstr(target, "iommu") || strstr(target, "eventfd");
-	}
-	closedir(dir);
-
-	return n;
-}
-
 /* Whoever closes first leaves the mappings to the other, whose I/O goes on. */
 static void share(bool first_closes_first)
 {
@@ -147,7 +124,7 @@ static void share(bool first_closes_first)
 	char *mem = guest_alloc(2 * LEN);
 	iova_t before, after;
 
-	assert_int_equal(kernel_objects(), 0);
+	assert_int_equal(guest_kernel_objects(getpid()), 0);
 	assert_int_equal(pinned(), 0);
 	guest_open(&ctrls[0], "a", 0);
 	ctrls[1].pci.dev.ctx = ctrls[0].pci.dev.ctx;
@@ -165,7 +142,7 @@ static void share(bool first_closes_first)
 	assert_int_equal(after, before);
 	guest_read(stays, 1, &guest_ns512, 0, mem + LEN, LEN);
 	guest_check(mem + LEN, LEN, 13000);
-	assert_true(kernel_objects() > 0);
+	assert_true(guest_kernel_objects(getpid()) > 0);
 	assert_true(pinned() >= 2 * LEN / 1024);
 	assert_vfn(iommu_unmap_vaddr(__iommu_ctx(stays), mem, NULL) == 0);
 	exchange(stays, stays);
@@ -180,7 +157,7 @@ static void share(bool first_closes_first)
 	/* what nobody unmapped goes with the last of them */
 	assert_vfn(iommu_map_vaddr(__iommu_ctx(goes), mem, 2 * LEN, NULL, 0) == 0);
 	nvme_close(goes);
-	assert_int_equal(kernel_objects(), 0);
+	assert_int_equal(guest_kernel_objects(getpid()), 0);
 	assert_int_equal(pinned(), 0);
 	guest_free(mem, 2 * LEN);
 }
