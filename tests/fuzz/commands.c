@@ -180,6 +180,18 @@ static void check_timeouts(uint64_t ns)
 	require(!memchr(out, 1, sizeof(out)));
 }
 
+/* Everything that was out has ended, whatever comes of it; the caller has what it has taken. */
+static void reset(unsigned int quirk)
+{
+	const struct vfn_nvme_recovery recovery = { .complete = end };
+
+	if (vfn_nvme_reset_ctrl(&ctrl, quirk & 1 ? &recovery : NULL) < 0 && errno == EBUSY)
+		return;
+	if (!(quirk & 1))
+		memset(out, 0, sizeof(out));
+	require(!memchr(out, 1, sizeof(out)));
+}
+
 /* What was out of a queue that is gone is nobody's any more. */
 static void delete_queues(int qid)
 {
@@ -210,7 +222,7 @@ static void manage(struct input *in)
 
 static void step(struct input *in)
 {
-	unsigned int what = take_to(in, 12), a = take_to(in, 255), b = take_to(in, 255);
+	unsigned int what = take_to(in, 13), a = take_to(in, 255), b = take_to(in, 255);
 	int qid = (int)(a % (QUEUES + 1));
 	struct nvme_sq *sq = &ctrl.sq[a % QUEUES];
 
@@ -236,6 +248,9 @@ static void step(struct input *in)
 		break;
 	case 11:
 		wait_for(sq, b % DEPTH, b & 128);
+		break;
+	case 13:
+		reset(b);
 		break;
 	case 12:
 		check_timeouts((uint64_t)b << 16);
