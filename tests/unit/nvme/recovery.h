@@ -16,6 +16,7 @@ struct told {
 	int n;
 	struct nvme_rq *rq[MAX_ENDED];
 	unsigned int status[MAX_ENDED];
+	void *opaque[MAX_ENDED];
 };
 
 static inline unsigned int status_of(struct nvme_cqe *cqe)
@@ -31,6 +32,7 @@ static inline void complete(struct nvme_rq *rq, struct nvme_cqe *cqe, void *opaq
 	assert_int_equal(cqe->cid & ~NVME_CID_AER, rq->cid);
 	assert_int_equal(le16_to_cpu(cqe->sqid), rq->sq->id);
 	told->rq[told->n] = rq;
+	told->opaque[told->n] = rq->opaque;
 	told->status[told->n++] = status_of(cqe);
 	nvme_rq_release(rq);
 }

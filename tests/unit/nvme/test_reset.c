@@ -392,12 +392,14 @@ static void queue_that_is_refused_is_lost_alone(void **state)
 static void fewer_queues_after_a_reset_leave_the_others(void **state)
 {
 	struct told told = {};
-	struct nvme_rq *rq;
+	union nvme_cmd cmd = flush_cmd();
+	struct nvme_rq *rq, *posted;
 	struct machine m;
 
 	start_busy(&m, NULL);
 	emu_nvme_change(m.nvme, 2, 0);
 	rq = nvme_rq_acquire(&m.ctrl.sq[3]);
+	posted = nvme_rq_acquire(&m.ctrl.sq[3]);
 	assert_int_equal(reset(&m, &told), 2);
 	assert_int_equal(told.n, LAST_QUEUE);
 	for (int j = 0; j < told.n; j++)
@@ -407,6 +409,13 @@ static void fewer_queues_after_a_reset_leave_the_others(void **state)
 	emu_nvme_clear_faults(m.nvme);
 	assert_works(&m, 2);
 	nvme_rq_release(rq);
+
+	/* who posts to what is lost all the same hears of it */
+	nvme_rq_post(posted, &cmd);
+	told.n = 0;
+	assert_int_equal(check_told(&m, &told), 0);
+	assert_statuses(&told, 1, VFN_NVME_STATUS_LOST);
+	assert_ptr_equal(told.rq[0], posted);
 	for (int qid = 3; qid <= 4; qid++)
 		assert_null_with(nvme_rq_acquire(&m.ctrl.sq[qid]), ENODEV);
 
@@ -466,6 +475,8 @@ static void reset_with_an_admin_queue_full_of_lost_commands(void **state)
 	}
 	assert_int_equal(reset(&m, &told), 0);
 	assert_statuses(&told, 31, VFN_NVME_STATUS_ABORTED);
+	for (int i = 0; i < 31; i++)
+		assert_ptr_equal(told.opaque[i], told.rq[i]);
 	assert_int_equal(free_requests(admin), 31);
 	assert_works(&m, 1);
 	stop(&m);
