@@ -15,7 +15,7 @@ sys.path[:0] = [str(pathlib.Path(__file__).resolve().parent), str(pathlib.Path(_
 # pylint: disable=wrong-import-position,missing-function-docstring
 from images import kernel, own
 from images.initramfs import Initramfs
-from vmlib import kernellog, profile
+from vmlib import kernellog, profile, qemu
 from vmlib.tap import Parser
 
 
@@ -108,7 +108,7 @@ class Files(unittest.TestCase):
     def test_cases_bind_controllers_that_exist(self):
         everything = [*profile.profiles([], False), *profile.profiles(["own-newest", "own-6.12-debug"], False)]
         for item in everything:
-            mine = [case for case in profile.cases([]) if item.suite in case.suites]
+            mine = [case for case in profile.cases([]) if item.runs(case)]
             self.assertTrue(mine, item.name)
             for case in mine:
                 for controller in case.bind:
@@ -122,9 +122,21 @@ class Files(unittest.TestCase):
         self.assertIsNone(profile.profiles(["custom"], True)[0].lacks)
 
     def test_cases_name_suites_that_exist(self):
-        suites = {item.suite for item in profile.profiles([], False)}
+        found = profile.profiles([], False)
         for case in profile.cases([]):
-            self.assertLessEqual(set(case.suites), suites, case.name)
+            self.assertLessEqual(set(case.suites), {item.suite for item in found} | {item.name for item in found}, case.name)
+
+    def test_cases_of_one_profile_do_not_run_in_others_of_its_suite(self):
+        case = profile.Case("one", "true", suites=["own-6.12"])
+        self.assertEqual([item.name for item in profile.profiles([], False) if item.runs(case)], ["own-6.12"])
+
+    def test_drives_have_the_errors_that_their_profile_says(self):
+        self.assertEqual(qemu.protocol("x.img", ""), "file.driver=file,file.filename=x.img,file.locking=off")
+        options = qemu.protocol("x.img", "\nread 8 5\nwrite 16 28").split(",")
+        self.assertEqual(options[0], "file.image.driver=file")
+        self.assertIn("file.driver=blkdebug", options)
+        self.assertEqual(options[-3:], ["file.inject-error.1.iotype=write", "file.inject-error.1.sector=16",
+                                        "file.inject-error.1.errno=28"])
 
     def test_every_example_runs_in_a_case(self):
         scripts = [(profile.HERE / "cases" / case.run.split()[-1]).read_text()

@@ -34,6 +34,10 @@ class Profile:
     devices: list = field(default_factory=list)
     addresses: dict = field(default_factory=dict)
 
+    def runs(self, case):
+        """Whether a case is for this guest."""
+        return self.suite in case.suites or self.name in case.suites
+
 
 @dataclass
 class Case:

@@ -97,7 +97,7 @@ def command_line(profile, kernel, initramfs, accel, folder, fds):
     for name, options in profile.drives.items():
         make_drive(folder / f"{name}.img", options)
         command += ["-blockdev", f"driver=raw,node-name={name},discard=unmap,cache.no-flush=on,"
-                                 f"file.driver=file,file.filename={folder}/{name}.img,file.locking=off"]
+                                 + protocol(folder / f"{name}.img", options.get("errors", ""))]
     for name, options in profile.memories.items():
         make_drive(folder / f"{name}.img", options)
         command += ["-object", f"memory-backend-file,id={name},share=on,size={options['mib']}M,"
@@ -105,6 +105,17 @@ def command_line(profile, kernel, initramfs, accel, folder, fds):
     for device in profile.devices:
         command += ["-device", device]
     return command
+
+
+def protocol(path, errors):
+    """The options of a drive's file, with errors where it has some: each is "KIND SECTOR ERRNO", as in "read 16384 5"."""
+    image = "file.image." if errors else "file."
+    options = [f"{image}driver=file,{image}filename={path},{image}locking=off"]
+    options += ["file.driver=blkdebug"] * bool(errors)
+    for number, error in enumerate(filter(None, map(str.split, errors.splitlines()))):
+        fields = zip(("event", "iotype", "sector", "errno"), ("none", *error))
+        options += [f"file.inject-error.{number}.{field}={value}" for field, value in fields]
+    return ",".join(options)
 
 
 def make_drive(path, options):
