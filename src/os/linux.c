@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -34,18 +35,28 @@ static void close_quietly(int fd)
 	errno = saved;
 }
 
-int os_open(const char *path, int flags)
+/* A program may run with its standard streams closed; do not sit in their place. */
+static int lift(int fd)
 {
-	int fd = restart(open(path, flags | O_CLOEXEC)), high;
+	int high;
 
 	if (fd < 0 || fd > STDERR_FILENO)
 		return fd;
 
-	/* a program may run with its standard streams closed; do not sit in their place */
 	high = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
 	close_quietly(fd);
 
 	return high;
+}
+
+int os_open(const char *path, int flags)
+{
+	return lift(restart(open(path, flags | O_CLOEXEC)));
+}
+
+int os_eventfd(void)
+{
+	return lift(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
 }
 
 int os_close(int fd)

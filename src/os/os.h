@@ -16,6 +16,8 @@
 /* Open with O_CLOEXEC added; the result is always a descriptor above 2. */
 int os_open(const char *path, int flags);
 int os_close(int fd);
+/* One that does not block, as os_open() otherwise. */
+int os_eventfd(void);
 ssize_t os_read(int fd, void *buf, size_t count);
 ssize_t os_write(int fd, const void *buf, size_t count);
 ssize_t os_pread(int fd, void *buf, size_t count, uint64_t offset);

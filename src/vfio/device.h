@@ -13,6 +13,15 @@ int vfio_read_region_info(struct vfio_device *dev, const char *name, unsigned in
 /* pci.c: the device accesses memory no more, whatever else it does. */
 int vfio_pci_clear_master(struct vfio_pci_device *pci);
 
+/*
+ * irq.c: what the kernel says of the interrupts with this VFIO index; -1 with errno ENOTSUP if
+ * there are none.
+ */
+int vfio_read_irq_info(struct vfio_device *dev, unsigned int index, struct vfio_irq_info *info);
+
+/* event.c: close the descriptors of a device that is closed. */
+void vfio_close_events(struct vfio_pci_device *pci);
+
 /* irq.c: take the kind of interrupt with this VFIO index; -1 with errno ENOTSUP if there is none. */
 int vfio_use_irq(struct vfio_device *dev, unsigned int index);
 

@@ -274,25 +274,35 @@ int vfn_vfio_setup_irqs(struct vfio_device *dev, int *eventfds, int min, int max
 
 static int no_such_irq(unsigned int index)
 {
-	static const char *const names[] = { "INTx", "MSI", "MSI-X" };
+	static const char *const names[] = { "INTx", "MSI", "MSI-X", "error", "request" };
 
 	return vfn_fail(ENOTSUP, "the device has no interrupts of kind %s",
-			index < 3 ? names[index] : "unknown");
+			index < 5 ? names[index] : "unknown");
 }
 
-int vfio_use_irq(struct vfio_device *dev, unsigned int index)
+int vfio_read_irq_info(struct vfio_device *dev, unsigned int index, struct vfio_irq_info *info)
 {
-	struct vfio_irq_info info = { .argsz = sizeof(info), .index = index };
+	*info = (struct vfio_irq_info){ .argsz = sizeof(*info), .index = index };
 
 	if (index >= dev->device_info.num_irqs)
 		return no_such_irq(index);
 
-	if (os_ioctl(dev->fd, VFIO_DEVICE_GET_IRQ_INFO, &info))
+	if (os_ioctl(dev->fd, VFIO_DEVICE_GET_IRQ_INFO, info))
 		return vfn_fail(errno, "cannot read the properties of interrupts: %s",
 				strerror(errno));
 
-	if (!info.count || !(info.flags & VFIO_IRQ_INFO_EVENTFD))
+	if (!info->count || !(info->flags & VFIO_IRQ_INFO_EVENTFD))
 		return no_such_irq(index);
+
+	return 0;
+}
+
+int vfio_use_irq(struct vfio_device *dev, unsigned int index)
+{
+	struct vfio_irq_info info;
+
+	if (vfio_read_irq_info(dev, index, &info))
+		return -1;
 	if (info.count > VECTORS_MAX)
 		return vfn_fail(EPROTO, "the kernel reports %u interrupt vectors", info.count);
 

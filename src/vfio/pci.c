@@ -193,6 +193,7 @@ int vfio_pci_close(struct vfio_pci_device *pci)
 	iommu_orphan_bars(pci->dev.fd);
 	errno = saved;
 	iommu_detach_device(pci->dev.ctx, pci->bdf, pci->dev.fd);
+	vfio_close_events(pci);
 	free(pci->bdf);
 	memset(pci, 0, sizeof(*pci));
 

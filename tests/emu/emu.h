@@ -441,6 +441,8 @@ bool emu_iova_mapped(const char *bdf, uint64_t iova, size_t len);
  * @msix_vectors: default 9; @no_msix for none
  * @msi_vectors: default 0 (not capable)
  * @no_intx: no INTx
+ * @num_irqs: kinds of interrupt that the kernel knows of, in the order of VFIO; default all
+ * @not_express: there are no reports of errors
  * @msix_dynamic: MSI-X without NORESIZE (Linux 6.5 and later)
  * @vectors_avail: vectors that the host can give, 0 is enough
  * @no_reset: no reset capability
@@ -467,6 +469,8 @@ struct emu_pci_opts {
 	bool no_msix;
 	unsigned int msi_vectors;
 	bool no_intx;
+	unsigned int num_irqs;
+	bool not_express;
 	bool msix_dynamic;
 	unsigned int vectors_avail;
 	bool no_reset;
@@ -491,6 +495,16 @@ struct emu_pci *emu_pci_find(const char *bdf);
  * emu_pci_remove() - surprise removal: registers and config space read as ones
  */
 void emu_pci_remove(struct emu_pci *pci);
+
+/**
+ * emu_pci_request() - the kernel wants it back: whoever has asked to be told is
+ */
+void emu_pci_request(struct emu_pci *pci);
+
+/**
+ * emu_pci_error() - the kernel has a report of an uncorrectable error: the same
+ */
+void emu_pci_error(struct emu_pci *pci);
 
 /**
  * emu_pci_driver() - name of the bound driver, "" if none
@@ -518,7 +532,7 @@ bool emu_pci_bus_master(struct emu_pci *pci);
 void emu_pci_irq_spurious(struct emu_pci *pci, unsigned int vector);
 
 /**
- * emu_pci_irq_enabled() - vectors enabled of VFIO index @index (0 INTx, 1 MSI, 2 MSI-X)
+ * emu_pci_irq_enabled() - vectors enabled of VFIO index @index (0 INTx, 1 MSI, 2 MSI-X, 3 error, 4 request)
  */
 unsigned int emu_pci_irq_enabled(struct emu_pci *pci, unsigned int index);
 

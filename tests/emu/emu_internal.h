@@ -348,6 +348,8 @@ int irq_get_info(struct emu_pci *pci, struct vfio_irq_info *info);
 int irq_set(struct emu_pci *pci, const struct vfio_irq_set *set);
 void irq_disable_all(struct emu_pci *pci);
 void irq_signal(struct emu_pci *pci, unsigned int vector);
+/* Error or request. */
+void irq_tell(struct emu_pci *pci, unsigned int index);
 void irq_spurious(struct emu_pci *pci, unsigned int vector);
 void irq_set_level(struct emu_pci *pci, bool level);
 

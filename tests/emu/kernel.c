@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -230,6 +231,18 @@ int os_open(const char *path, int flags)
 		return node->open(node->priv, flags);
 
 	return open_regular(path, flags, node);
+}
+
+/* A real one, as programs poll it. */
+int os_eventfd(void)
+{
+	static const struct file_ops ops = { .name = "eventfd" };
+
+	emu_autolock();
+	if (emu_enter(EMU_OPEN, "eventfd"))
+		return -1;
+
+	return fd_install_over(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), &ops, O_RDWR, NULL);
 }
 
 int os_close(int fd)

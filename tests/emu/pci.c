@@ -139,6 +139,8 @@ static void fill_defaults(struct emu_pci_opts *o)
 	o->driver = o->driver ? o->driver : "vfio-pci";
 	if (!o->msix_vectors && !o->no_msix)
 		o->msix_vectors = 9;
+	if (!o->num_irqs)
+		o->num_irqs = VFIO_PCI_NUM_IRQS;
 }
 
 static void irq_init(struct emu_pci *pci)
@@ -146,7 +148,7 @@ static void irq_init(struct emu_pci *pci)
 	pci->irq[VFIO_PCI_INTX_IRQ_INDEX].count = !pci->opts.no_intx;
 	pci->irq[VFIO_PCI_MSI_IRQ_INDEX].count = pci->opts.msi_vectors;
 	pci->irq[VFIO_PCI_MSIX_IRQ_INDEX].count = pci->opts.no_msix ? 0 : pci->opts.msix_vectors;
-	pci->irq[VFIO_PCI_ERR_IRQ_INDEX].count = 1;
+	pci->irq[VFIO_PCI_ERR_IRQ_INDEX].count = !pci->opts.not_express;
 	pci->irq[VFIO_PCI_REQ_IRQ_INDEX].count = 1;
 }
 
@@ -279,6 +281,18 @@ void emu_pci_remove(struct emu_pci *pci)
 {
 	emu_autolock();
 	pci->removed = true;
+}
+
+void emu_pci_request(struct emu_pci *pci)
+{
+	emu_autolock();
+	irq_tell(pci, VFIO_PCI_REQ_IRQ_INDEX);
+}
+
+void emu_pci_error(struct emu_pci *pci)
+{
+	emu_autolock();
+	irq_tell(pci, VFIO_PCI_ERR_IRQ_INDEX);
 }
 
 const char *emu_pci_driver(struct emu_pci *pci)

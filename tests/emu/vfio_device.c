@@ -22,7 +22,7 @@ static int get_info(struct emu_pci *pci, struct vfio_device_info *info)
 		return emu_errno(EINVAL);
 	info->flags = VFIO_DEVICE_FLAGS_PCI | (pci->opts.no_reset ? 0 : VFIO_DEVICE_FLAGS_RESET);
 	info->num_regions = NUM_REGIONS;
-	info->num_irqs = VFIO_PCI_NUM_IRQS;
+	info->num_irqs = pci->opts.num_irqs;
 
 	return 0;
 }

@@ -27,7 +27,9 @@ static bool may_resize(struct emu_pci *pci, unsigned int index)
 
 int irq_get_info(struct emu_pci *pci, struct vfio_irq_info *info)
 {
-	if (info->argsz < sizeof(*info) || info->index >= VFIO_PCI_NUM_IRQS)
+	if (info->argsz < sizeof(*info) || info->index >= pci->opts.num_irqs)
+		return emu_errno(EINVAL);
+	if (info->index == VFIO_PCI_ERR_IRQ_INDEX && pci->opts.not_express)
 		return emu_errno(EINVAL);
 
 	info->count = pci->irq[info->index].count;
@@ -291,7 +293,7 @@ static int check_set(struct emu_pci *pci, const struct vfio_irq_set *set)
 	size_t size = data == VFIO_IRQ_SET_DATA_EVENTFD ? 4 : data == VFIO_IRQ_SET_DATA_BOOL;
 	unsigned int n;
 
-	if (set->argsz < MINSZ || set->index >= VFIO_PCI_NUM_IRQS)
+	if (set->argsz < MINSZ || set->index >= pci->opts.num_irqs)
 		return EINVAL;
 	if (set->flags & ~(VFIO_IRQ_SET_DATA_TYPE_MASK | VFIO_IRQ_SET_ACTION_TYPE_MASK))
 		return EINVAL;
@@ -337,6 +339,11 @@ void irq_signal(struct emu_pci *pci, unsigned int vector)
 {
 	if (!signal_index(pci, VFIO_PCI_MSIX_IRQ_INDEX, vector))
 		signal_index(pci, VFIO_PCI_MSI_IRQ_INDEX, vector);
+}
+
+void irq_tell(struct emu_pci *pci, unsigned int index)
+{
+	signal_index(pci, index, 0);
 }
 
 void irq_spurious(struct emu_pci *pci, unsigned int vector)

@@ -23,6 +23,7 @@ VFN_BEGIN_DECLS
  * @bdf: its address, owned; NULL means closed
  * @config_region_info: where configuration space is
  * @bar_region_info: where the base address registers' regions are
+ * @event_fds: of vfn_vfio_request_fd() and vfn_vfio_error_fd(), 0 before; private
  */
 struct vfio_pci_device {
 	struct vfio_device dev;
@@ -30,6 +31,7 @@ struct vfio_pci_device {
 	char *bdf;
 	struct vfio_region_info config_region_info;
 	struct vfio_region_info bar_region_info[PCI_STD_NUM_BARS];
+	int event_fds[2];
 };
 
 /* Kinds of PCI interrupt, with VFIO's index of each. */
@@ -91,6 +93,32 @@ int vfio_pci_get_irq_info(struct vfio_pci_device *pci, struct vfio_irq_info *irq
  * EPROTO (the kernel contradicts itself).
  */
 int vfn_vfio_select_irq(struct vfio_pci_device *pci, enum vfn_irq_type type);
+
+/**
+ * vfn_vfio_request_fd - be told when the kernel wants the device back
+ * @pci: open device
+ *
+ * That is when it is about to be removed in order, or taken from vfio-pci. The kernel waits
+ * for the device to be closed, which goes on working until then, and asks again now and then.
+ *
+ * Return: an eventfd that becomes readable, close-on-exec and not blocking, to be polled and read. It
+ * is the device's, always the same one, and closed with it. Or -1 with errno: ENODEV (closed),
+ * ENOTSUP (the kernel does not tell), EMFILE and others (no descriptor).
+ */
+int vfn_vfio_request_fd(struct vfio_pci_device *pci);
+
+/**
+ * vfn_vfio_error_fd - be told of errors of the bus
+ * @pci: open device
+ *
+ * The kernel has received a report of an uncorrectable error (Advanced Error Reporting, PCI
+ * Express Base Specification, section 6.2) of this device, or of a bridge above it. What the device
+ * has done since is not to be relied on: reset it, a controller by vfn_nvme_fail_ctrl() and
+ * vfn_nvme_reset_ctrl().
+ *
+ * Return: as vfn_vfio_request_fd(); ENOTSUP also where the device is not of PCI Express.
+ */
+int vfn_vfio_error_fd(struct vfio_pci_device *pci);
 
 /**
  * vfn_vfio_pci_set_master - let the device access memory

@@ -90,8 +90,12 @@ static void open_of_a_missing_file_fails(void **state)
 	assert_fails_with(os_open("none", O_RDONLY), ENOENT);
 }
 
-/* V19 */
-static void open_with_closed_standard_streams_stays_above_them(void **state)
+static int open_null(void)
+{
+	return os_open("/dev/null", O_RDWR);
+}
+
+static void assert_stays_above_closed_standard_streams(int (*get)(void))
 {
 	int saved[3], fd, flags, low;
 
@@ -100,7 +104,7 @@ static void open_with_closed_standard_streams_stays_above_them(void **state)
 		close(i);
 	}
 
-	fd = os_open("/dev/null", O_RDWR);
+	fd = get();
 	flags = fcntl(fd, F_GETFD);
 	low = fcntl(0, F_GETFD);
 
@@ -112,6 +116,26 @@ static void open_with_closed_standard_streams_stays_above_them(void **state)
 	assert_true(fd > STDERR_FILENO);
 	assert_true(flags & FD_CLOEXEC);
 	assert_int_equal(low, -1);
+	assert_int_equal(os_close(fd), 0);
+}
+
+/* V19, L4 */
+static void descriptors_stay_above_closed_standard_streams(void **state)
+{
+	assert_stays_above_closed_standard_streams(open_null);
+	assert_stays_above_closed_standard_streams(os_eventfd);
+}
+
+static void eventfd_does_not_block(void **state)
+{
+	uint64_t count = 2;
+	int fd = os_eventfd();
+
+	assert_int_equal(os_read(fd, &count, sizeof(count)), -1);
+	assert_int_equal(errno, EAGAIN);
+	assert_int_equal(os_write(fd, &count, sizeof(count)), sizeof(count));
+	assert_int_equal(os_read(fd, &count, sizeof(count)), sizeof(count));
+	assert_int_equal(count, 2);
 	assert_int_equal(os_close(fd), 0);
 }
 
@@ -479,7 +503,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(open_sets_close_on_exec),
 		cmocka_unit_test(open_of_a_missing_file_fails),
-		cmocka_unit_test(open_with_closed_standard_streams_stays_above_them),
+		cmocka_unit_test(descriptors_stay_above_closed_standard_streams),
+		cmocka_unit_test(eventfd_does_not_block),
 		cmocka_unit_test(open_without_a_high_descriptor_leaves_none),
 		cmocka_unit_test(close_of_a_bad_descriptor_fails),
 		cmocka_unit_test(read_is_restarted_after_signals),
