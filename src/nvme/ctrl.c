@@ -30,7 +30,7 @@
 
 int nvme_gone(struct nvme_ctrl *ctrl)
 {
-	return vfn_fail(ENODEV, "%s is gone: its registers read as all ones", nvme_name(ctrl));
+	return vfn_fail(ENODEV, "%s is gone: it does not answer", nvme_name(ctrl));
 }
 
 static uint64_t ready_ns(struct nvme_ctrl *ctrl)

@@ -100,7 +100,7 @@ static inline const char *nvme_name(struct nvme_ctrl *ctrl)
 	return ctrl->pci.bdf ? ctrl->pci.bdf : "closed controller";
 }
 
-/* ctrl.c: -1 with errno ENODEV; the registers read as all ones. */
+/* ctrl.c: -1 with errno ENODEV; registers or configuration space read as all ones. */
 int nvme_gone(struct nvme_ctrl *ctrl);
 /* ctrl.c: steps of bringing it up that are those of a reset, too. */
 int nvme_read_capabilities(struct nvme_ctrl *ctrl);

@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+#include <linux/pci_regs.h>
+
 #include "nvme/nvme.h"
 #include "os/os.h"
 #include "support/error.h"
@@ -430,6 +432,29 @@ static int end_lost(struct nvme_ctrl *ctrl, uint32_t csts, const struct vfn_nvme
 		       vfn_fail(ENODEV, "%s has failed: reset or close it", nvme_name(ctrl));
 }
 
+/* Where ones are not what reads of a device that is gone give, configuration space tells. */
+static bool answers(struct nvme_ctrl *ctrl)
+{
+	leint16_t vendor = 0;
+
+	return vfn_vfio_pci_pread(&ctrl->pci, &vendor, sizeof(vendor), PCI_VENDOR_ID) !=
+		       sizeof(vendor) ||
+	       le16_to_cpu(vendor) != UINT16_MAX;
+}
+
+static bool is_healthy(uint32_t csts)
+{
+	return (csts & CSTS_RDY) && !(csts & CSTS_CFS);
+}
+
+/* All ones if it is gone. */
+static uint32_t read_status(struct nvme_ctrl *ctrl)
+{
+	uint32_t csts = nvme_read32(ctrl, NVME_REG_CSTS);
+
+	return is_healthy(csts) || answers(ctrl) ? csts : UINT32_MAX;
+}
+
 static int need_reset(struct nvme_ctrl *ctrl, const struct vfn_nvme_recovery *recovery, int err,
 		      const char *why)
 {
@@ -473,10 +498,10 @@ int vfn_nvme_check_timeouts(struct nvme_ctrl *ctrl, const struct vfn_nvme_recove
 	if (not_up(ctrl))
 		return -1;
 
-	csts = nvme_read32(ctrl, NVME_REG_CSTS);
+	csts = read_status(ctrl);
 	if (end_lost(ctrl, csts, recovery))
 		return -1;
-	if ((csts & CSTS_CFS) || !(csts & CSTS_RDY))
+	if (!is_healthy(csts))
 		return need_reset(ctrl, recovery, EIO, "has failed");
 
 	nvme_drop_abandoned(ctrl->adminq.cq);
@@ -644,6 +669,8 @@ static int reset(struct nvme_ctrl *ctrl, struct ended *ended)
 {
 	int lost;
 
+	if (read_status(ctrl) == UINT32_MAX)
+		return nvme_gone(ctrl);
 	if (halt(ctrl))
 		return -1;
 
@@ -663,6 +690,13 @@ static int reset(struct nvme_ctrl *ctrl, struct ended *ended)
 	return lost;
 }
 
+/* Whatever state it is in: nothing is out any more, and nothing comes out of it. */
+static void fail(struct nvme_ctrl *ctrl, struct ended *ended)
+{
+	(void)halt(ctrl);
+	give_up(ctrl, read_status(ctrl) == UINT32_MAX ? VFN_NVME_GONE : VFN_NVME_FAILED, ended);
+}
+
 int vfn_nvme_reset_ctrl(struct nvme_ctrl *ctrl, const struct vfn_nvme_recovery *recovery)
 {
 	struct ended ended = { .last = &ended.first };
@@ -680,14 +714,23 @@ int vfn_nvme_reset_ctrl(struct nvme_ctrl *ctrl, const struct vfn_nvme_recovery *
 		set_state(ctrl, VFN_NVME_LIVE);
 	} else {
 		(void)snprintf(why, sizeof(why), "%s", vfn_last_error());
-		(void)halt(ctrl);
-		give_up(ctrl,
-			nvme_read32(ctrl, NVME_REG_CSTS) == UINT32_MAX ? VFN_NVME_GONE :
-									 VFN_NVME_FAILED,
-			&ended);
+		fail(ctrl, &ended);
 	}
 
 	deliver(ctrl, &ended, recovery);
 
 	return lost >= 0 ? lost : vfn_fail(err, "%s", why);
+}
+
+int vfn_nvme_fail_ctrl(struct nvme_ctrl *ctrl, const struct vfn_nvme_recovery *recovery)
+{
+	struct ended ended = { .last = &ended.first };
+
+	if (not_up(ctrl))
+		return -1;
+
+	fail(ctrl, &ended);
+	deliver(ctrl, &ended, recovery);
+
+	return 0;
 }

@@ -17,11 +17,11 @@ VFN_BEGIN_DECLS
  * enum vfn_nvme_state - what a controller is good for
  * @VFN_NVME_LIVE: everything; also before it is up, and when it is closed
  * @VFN_NVME_RESETTING: vfn_nvme_reset_ctrl() is at work
- * @VFN_NVME_FAILED: it could not be brought up again. There are no requests to acquire (errno
+ * @VFN_NVME_FAILED: it could not be brought up again, or vfn_nvme_fail_ctrl() was called. There are no requests to acquire (errno
  *	ENODEV), so calls that send a command fail with ENODEV. What works: releasing requests,
  *	mapping, unmapping and freeing memory, registers, vfn_nvme_reset_ctrl() once more, and
  *	nvme_close()
- * @VFN_NVME_GONE: as failed; its registers read as all ones, as after its removal
+ * @VFN_NVME_GONE: as failed; it does not answer any more, as after its removal
  */
 enum vfn_nvme_state {
 	VFN_NVME_LIVE = 0,
@@ -108,8 +108,9 @@ int vfn_nvme_sq_overdue(struct nvme_sq *sq);
  * whose time starts to run at the first look after it was posted is past its limit at the
  * first one after that. It looks at every request, and reads one register. In this order:
  *
- * 1. If the registers read as all ones, every command that is out ends with
- *    VFN_NVME_STATUS_LOST.
+ * 1. If the controller is gone, every command that is out ends with
+ *    VFN_NVME_STATUS_LOST. It is when its registers read as all ones; where they say that it
+ *    is not ready or has failed, configuration space is asked, too.
  * 2. If the status is fatal (CSTS.CFS), or the controller is not ready any more, it needs a reset.
  * 3. If there are completions that the caller has not taken, nothing of that queue counts as late.
  * 4. Commands past their limits are aborted, as many at a time as the controller takes (ACL),
@@ -162,6 +163,24 @@ int vfn_nvme_check_timeouts(struct nvme_ctrl *ctrl, const struct vfn_nvme_recove
  * the caller has all requests of the admin queue).
  */
 int vfn_nvme_reset_ctrl(struct nvme_ctrl *ctrl, const struct vfn_nvme_recovery *recovery);
+
+/**
+ * vfn_nvme_fail_ctrl - end all commands, and leave the controller failed
+ * @ctrl: controller, up or failed
+ * @recovery: what becomes of commands
+ *
+ * For a controller that is not to be relied on, as after an error of the bus
+ * (vfn_vfio_error_fd()), or that has to go while commands do not end (vfn_vfio_request_fd()). It is
+ * as when vfn_nvme_reset_ctrl() fails: the controller is disabled, or at least cut off from memory;
+ * then all commands end, those for events included, with the controller's completion or with
+ * VFN_NVME_STATUS_LOST; the state is VFN_NVME_FAILED, or VFN_NVME_GONE. vfn_nvme_reset_ctrl() brings
+ * it up again.
+ *
+ * Waits no longer than a reset. No other thread uses the controller or its queues meanwhile.
+ *
+ * Return: 0, or -1 with errno: ENODEV (it is not up), EBUSY (called by @recovery->complete).
+ */
+int vfn_nvme_fail_ctrl(struct nvme_ctrl *ctrl, const struct vfn_nvme_recovery *recovery);
 
 VFN_END_DECLS
 

@@ -148,7 +148,7 @@ CASES = {
     "H2": "removal without a word, under load: ENODEV at the next look",
     "H3": "removal during bring-up, reset or close: an error, and nothing is left",
     "H4": "access to registers that raises SIGBUS",
-    "H5": "the kernel reports an error of the bus (AER)",
+    "H5": "the kernel reports an error of the bus (AER): the program is told, fails the controller, and resets it",
     "H6": "a device is back at its address: a fresh open works, the old one stays dead",
     "H7": "the device is asked back while sysfs is held by the remover: no file of sysfs is touched",
     "H8": "the machine sleeps, and the controller forgets: commands fail, and it can be brought up again",
@@ -180,7 +180,6 @@ BUILD = {
 OPEN = {
     "Q15": "the delay that a status asks for is not looked at",
     "H4": "a guard against SIGBUS",
-    "H5": "the kernel's event",
 }
 
 LEVELS = {

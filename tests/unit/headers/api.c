@@ -471,6 +471,7 @@ NAME(vfn_nvme_rq_set_timeout, int(rq *, uint64_t));
 NAME(vfn_nvme_sq_overdue, int(sq *));
 VALUE(VFN_NVME_RECOVER_RESET, 1);
 NAME(vfn_nvme_reset_ctrl, int(ctrl *, const struct vfn_nvme_recovery *));
+NAME(vfn_nvme_fail_ctrl, int(ctrl *, const struct vfn_nvme_recovery *));
 NAME(vfn_nvme_check_timeouts, int(ctrl *, const struct vfn_nvme_recovery *));
 
 /* vfn/nvme/util.h */

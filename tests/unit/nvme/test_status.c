@@ -102,7 +102,7 @@ static void status_errno_is_one_that_guarantees_name(void **state)
 		{ 0x284, EILSEQ },			    /* reference tag */
 		{ 0x285, EIO },				    /* compare */
 		{ 0x286, EACCES },    { 0x371, ECANCELED }, /* by the host */
-		{ 0x370, EIO },	      { 0x401, EIO },	    { 0x701, EIO }, { 0x7ff, EIO },
+		{ 0x370, ENODEV },    { 0x401, EIO },	    { 0x701, EIO }, { 0x7ff, EIO },
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
