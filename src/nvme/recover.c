@@ -49,10 +49,17 @@ static bool is_out(const struct nvme_rq *rq)
 	return rq->state == VFN_NVME_RQ_POSTED || rq->state >= VFN_NVME_RQ_LATE;
 }
 
-/* No requests any more: what is free stays free, what the caller has does not come back. */
+/* Who polls it all the same has nothing to tell the controller, which does not know the queue. */
+static void mute(struct nvme_cq *cq)
+{
+	cq->phead = cq->head;
+}
+
+/* No requests any more: what is free stays free, what the caller has does not come back. Nor is anything to be told. */
 static void park(struct nvme_sq *sq)
 {
 	sq->rq_top = NULL;
+	sq->ptail = sq->tail;
 	for (int i = 0; i < sq->qsize - 1; i++)
 		if (sq->rqs[i].state == VFN_NVME_RQ_TAKEN)
 			sq->rqs[i].state = VFN_NVME_RQ_HELD;
@@ -176,6 +183,8 @@ static void give_up(struct nvme_ctrl *ctrl, enum vfn_nvme_state state, struct en
 {
 	end_all(ctrl, ended, true);
 	set_state(ctrl, state);
+	for (int i = 0; i < ctrl->priv.ncq; i++)
+		mute(&ctrl->cq[i]);
 	for (int i = 0; i < ctrl->priv.nsq; i++)
 		park(&ctrl->sq[i]);
 }
@@ -332,6 +341,7 @@ static int revive_cq(struct nvme_ctrl *ctrl, struct nvme_cq *cq)
 {
 	cq->flags &= ~(uint32_t)VFN_NVME_Q_CREATED;
 	cq->flags |= VFN_NVME_Q_LOST;
+	mute(cq);
 
 	if (cq->id > ctrl->config.ncqa + 1 || cq->qsize > ctrl->config.mqes + 1)
 		return 1;

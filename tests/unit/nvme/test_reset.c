@@ -427,6 +427,51 @@ static void fewer_queues_after_a_reset_leave_the_others(void **state)
 	stop(&m);
 }
 
+static void poll_in_both_ways(struct nvme_sq *sq)
+{
+	struct vfn_nvme_done done;
+
+	nvme_sq_update_tail(sq);
+	assert_null(nvme_cq_get_cqe(sq->cq));
+	nvme_cq_update_head(sq->cq);
+	assert_int_equal(vfn_nvme_io_poll(sq, &done, 1), 0);
+}
+
+/* Q18, Q19, C10: who goes on polling a queue that is lost, or one of a controller that is, rings no doorbell of it */
+static void queue_that_is_lost_may_be_polled(void **state)
+{
+	struct machine m;
+
+	for (int failed = 0; failed < 2; failed++) {
+		union nvme_cmd cmd = flush_cmd();
+		struct told told = {};
+
+		start_with(&m, NULL);
+		assert_int_equal(nvme_create_ioqpair(&m.ctrl, 2, 8, -1, 0), 0);
+		/* one has completed, the controller has not heard of the other */
+		(void)post_flush(&m.ctrl.sq[2]);
+		nvme_rq_post(nvme_rq_acquire(&m.ctrl.sq[2]), &cmd);
+		if (failed) {
+			emu_nvme_set(m.nvme, EMU_NEVER_READY, true);
+			assert_fails_with(reset(&m, &told), ETIMEDOUT);
+			poll_in_both_ways(m.sq);
+			poll_in_both_ways(m.ctrl.adminq.sq);
+		} else {
+			emu_nvme_change(m.nvme, 1, 0);
+			assert_int_equal(reset(&m, &told), 1);
+			assert_works(&m, 1);
+		}
+		assert_int_equal(told.n, 2);
+		poll_in_both_ways(&m.ctrl.sq[2]);
+		emu_assert_clean();
+		emu_nvme_set(m.nvme, EMU_NEVER_READY, false);
+		emu_nvme_change(m.nvme, 0, 0);
+		assert_int_equal(reset(&m, &told), 0);
+		assert_works(&m, 2);
+		again(&m);
+	}
+}
+
 /* C10 */
 static void smaller_queues_after_a_reset_lose_the_larger_ones(void **state)
 {
@@ -777,6 +822,7 @@ int main(void)
 		test(reset_with_each_command_failing),
 		test(queue_that_is_refused_is_lost_alone),
 		test(fewer_queues_after_a_reset_leave_the_others),
+		test(queue_that_is_lost_may_be_polled),
 		test(smaller_queues_after_a_reset_lose_the_larger_ones),
 		test(reset_with_an_admin_queue_full_of_lost_commands),
 		test(commands_may_be_sent_again_from_the_callback),
