@@ -125,8 +125,14 @@ static uint16_t delete_sq(struct emu_nvme *n, struct cmd *cmd)
 	if (!qid || qid >= NVME_MAX_QUEUES || !n->sq[qid].live)
 		return SC_QID_INVALID;
 	for (struct cmd *c = n->cmds; c; c = c->next) {
-		if (c->sqid == qid && c->state != CMD_DONE)
+		if (c->sqid != qid)
+			continue;
+		if (c->state != CMD_DONE)
 			nvme_complete(n, c, SC_SQ_DELETED);
+		/* there is no next one any more */
+		c->after_next = false;
+		if (c->faulty && c->fault.kind == EMU_REORDER)
+			c->faulty = false;
 	}
 	nvme_post_completions(n);
 	n->sq[qid].live = false;

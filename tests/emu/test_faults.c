@@ -112,6 +112,23 @@ static void reordered_completion_lets_the_next_pass(void **state)
 	raw_stop(&r);
 }
 
+static void reordered_completion_comes_before_its_queue_goes(void **state)
+{
+	const struct emu_fault f = { .kind = EMU_REORDER, .qid = 1, .opcode = READ };
+	struct raw_cmd delete_sq = { { [0] = 0, [10] = 1 } };
+	struct raw_cqe cqe;
+	struct raw r;
+
+	start_with(&r, &f);
+	submit_read(&r, 1);
+	assert_false(raw_poll(&r, 1, &cqe));
+	assert_int_equal(raw_sync(&r, 0, &delete_sq), 0);
+	assert_true(raw_poll(&r, 1, &cqe));
+	assert_int_equal(cqe.cid, 1);
+	assert_int_equal(emu_nvme_stats(r.nvme).outstanding, 0);
+	raw_stop(&r);
+}
+
 static void corrupt_overwrites_what_it_is_told(void **state)
 {
 	static const struct {
@@ -390,6 +407,7 @@ int main(void)
 		T(delayed_command_takes_its_time),
 		T(duplicate_comes_twice),
 		T(reordered_completion_lets_the_next_pass),
+		T(reordered_completion_comes_before_its_queue_goes),
 		T(corrupt_overwrites_what_it_is_told),
 		T(status_is_given_without_execution),
 		T(create_is_refused_at_the_kth),
