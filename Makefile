@@ -4,7 +4,7 @@
 BUILD  ?= build
 PREFIX ?= /usr/local
 
-.PHONY: all check check-vm check-vm-long check-arm64 demo bench bench-check bench-build fuzz coverage lint docs prepush install clean help \
+.PHONY: all check check-vm check-vm-long check-arm64 soak demo bench bench-check bench-build fuzz coverage lint docs prepush install clean help \
 	lint-format lint-gcc lint-clang lint-scan-build lint-cppcheck lint-sparse lint-valgrind
 
 # The plain build of everything; what it is made of can be changed with "meson configure build".
@@ -12,11 +12,13 @@ all:
 	@ci/install-deps build
 	@ci/build $(BUILD) -Dprefix=$(PREFIX)
 
+TSAN = -Db_sanitize=thread -Db_lundef=false -Dtools=disabled -Dexamples=disabled -Dvm_tests=disabled
+
 check:
 	@ci/install-deps build
 	@ci/build $(BUILD)/asan -Db_sanitize=address,undefined -Db_lundef=false -Dvm_tests=disabled -Demu=true
 	@ci/run-tests asan $(BUILD)/asan
-	@ci/build $(BUILD)/tsan -Db_sanitize=thread -Db_lundef=false -Dtools=disabled -Dexamples=disabled -Dvm_tests=disabled
+	@ci/build $(BUILD)/tsan $(TSAN)
 	@ci/run-tests tsan $(BUILD)/tsan --suite threaded
 
 # What is given on the command line of make is in the environment of the runner.
@@ -26,10 +28,17 @@ check-vm:
 	@$(MAKE) --no-print-directory all
 	@tests/vm/run --build $(BUILD)
 
+# Several cases, at most two guests at a time; SOAK_TIME and SOAK_ARGS are for the soak program, here and in the next one.
 check-vm-long:
 	@ci/install-deps build vm
 	@$(MAKE) --no-print-directory all
 	@PROFILE=own-6.12,own-6.12-type1 TEST='*-long' tests/vm/run --build $(BUILD)
+
+soak:
+	@ci/install-deps build
+	@ci/build $(BUILD)/tsan $(TSAN) -- tests/soak/soak
+	@TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1 $(BUILD)/tsan/tests/soak/soak \
+		--time $(or $(SOAK_TIME),600) $(SOAK_ARGS)
 
 # For arm64, by a cross compiler, and run by QEMU as programs of this machine.
 check-arm64:
@@ -136,7 +145,9 @@ help:
 	@echo '                PROFILE=NAME,... chooses guests, TEST=PATTERN,... cases, VFN_KERNEL=FILE another kernel'
 	@echo '                a kernel of our own, which has iommufd, is built once, in 4 to 10 minutes'
 	@echo '                PROFILE=own-newest is not among the default guests: the newest kernel, built the same way'
-	@echo 'make check-vm-long  the cases that take long, such as 1000 resets under load'
+	@echo 'make check-vm-long  the cases that take long, such as 1000 resets under load, and SOAK_TIME=600 seconds of soak'
+	@echo 'make soak       everything at once on the emulated controller, under TSan, for SOAK_TIME=600 seconds;'
+	@echo '                SOAK_ARGS="--seed N --threads N --ops N --lockstep" repeats what failed'
 	@echo 'make demo       boot a guest: identify, 16 MiB of verified I/O, a short performance run'
 	@echo 'make bench      what an I/O costs: instructions, lines of memory, ns; ARGS=--all every row, ARGS=--json figures,'
 	@echo '                ARGS=--guest the time to the first read in a guest, too; ARGS=--help how to read it'

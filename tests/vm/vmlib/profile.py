@@ -3,6 +3,7 @@
 
 import configparser
 import fnmatch
+import os
 import pathlib
 from dataclasses import dataclass, field
 
@@ -126,7 +127,9 @@ def cases(wanted):
             continue
         if not wanted and section.getboolean("optional", False):
             continue
-        found.append(Case(name, section["run"], section.get("bind", "").split(), section.getint("timeout", 60),
+        seconds = int(os.environ.get("SOAK_TIME") or section.get("seconds", 0)) if "seconds" in section else 0
+        run = section["run"].replace("{seconds}", f"{seconds} {os.environ.get('SOAK_ARGS', '')}".strip())
+        found.append(Case(name, run, section.get("bind", "").split(), section.getint("timeout", 60) + seconds,
                           section.get("announce", "").strip().splitlines(), section.get("suites", "device").split(),
                           section.get("needs", "").split()))
     idle = [pattern for pattern in wanted if not fnmatch.filter(parser.sections(), pattern)]
