@@ -12,12 +12,14 @@ all:
 	@ci/install-deps build
 	@ci/build $(BUILD) -Dprefix=$(PREFIX)
 
-TSAN = -Db_sanitize=thread -Db_lundef=false -Dtools=disabled -Dexamples=disabled -Dvm_tests=disabled
+# Half the time this takes is the compiler's, so it is asked for little. The millions of some tests are for "make coverage".
+SANITIZED = -Db_lundef=false -Doptimization=g -Dc_args=-g1 -Dvm_tests=disabled
+TSAN      = -Db_sanitize=thread $(SANITIZED) -Dtools=disabled -Dexamples=disabled -- threaded-programs
 
 check:
 	@ci/install-deps build
-	@ci/build $(BUILD)/asan -Db_sanitize=address,undefined -Db_lundef=false -Dvm_tests=disabled -Demu=true
-	@ci/run-tests asan $(BUILD)/asan
+	@ci/build $(BUILD)/asan -Db_sanitize=address,undefined $(SANITIZED) -Demu=true
+	@CYCLES=$${CYCLES:-100000} ci/run-tests asan $(BUILD)/asan
 	@ci/build $(BUILD)/tsan $(TSAN)
 	@ci/run-tests tsan $(BUILD)/tsan --suite threaded
 
@@ -36,7 +38,7 @@ check-vm-long:
 
 soak:
 	@ci/install-deps build
-	@ci/build $(BUILD)/tsan $(TSAN) -- tests/soak/soak
+	@ci/build $(BUILD)/tsan $(TSAN)
 	@TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1 $(BUILD)/tsan/tests/soak/soak \
 		--time $(or $(SOAK_TIME),600) $(SOAK_ARGS)
 

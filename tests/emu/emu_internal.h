@@ -118,6 +118,9 @@ void *mm_map_bar(struct emu_pci *pci, unsigned int bar, uint64_t offset, size_t 
 
 /* Memory that is a file's, too, so that it can be mapped again. */
 uint8_t *mm_shared(size_t size, int *fd);
+/* Memory of zeroes that only the controller reaches. */
+uint8_t *mm_make_disk(size_t size);
+void mm_free_disk(uint8_t *disk, size_t size);
 /*
  * For a model whose BAR has memory of its own, pci->bar_mem[bar]: whether it is
  * there at the moment (it is at first). While it is not, loads and stores of the

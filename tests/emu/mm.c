@@ -136,6 +136,33 @@ uint8_t *mm_shared(size_t size, int *fd)
 	return mem;
 }
 
+/* A disk ends where a page without access begins. It is none of malloc()'s, since sanitizers mark all of what that gives. */
+static size_t disk_pages(size_t size)
+{
+	return (size + EMU_PAGE - 1) / EMU_PAGE * EMU_PAGE;
+}
+
+uint8_t *mm_make_disk(size_t size)
+{
+	const size_t len = disk_pages(size);
+	uint8_t *mem = mmap(NULL, len + EMU_PAGE, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (mem == MAP_FAILED || mprotect(mem + len, EMU_PAGE, PROT_NONE)) {
+		fputs("emu: no memory for a disk\n", stderr);
+		abort();
+	}
+
+	return mem + len - size;
+}
+
+void mm_free_disk(uint8_t *disk, size_t size)
+{
+	const size_t len = disk_pages(size);
+
+	munmap(disk + size - len, len + EMU_PAGE);
+}
+
 static int bar_prot(const struct emu_pci *pci, unsigned int bar)
 {
 	return pci->bar_hidden[bar] ? PROT_NONE : PROT_READ | PROT_WRITE;

@@ -451,6 +451,11 @@ static struct emu_pci *pci_add_vf(struct emu_pci *pf, const struct emu_pci_opts 
 	return plug(&o)->pci;
 }
 
+static size_t disk_size(const struct model_ns *ns)
+{
+	return ns->opts.blocks * ns->opts.lba_size;
+}
+
 static void pci_free(struct emu_pci *pci)
 {
 	struct emu_nvme *n = pci->model, **link = &emu_nvmes;
@@ -461,7 +466,7 @@ static void pci_free(struct emu_pci *pci)
 	while (n->cmds)
 		nvme_drop_cmd(n, n->cmds);
 	for (unsigned int i = 0; i < n->o.nns; i++)
-		free(n->ns[i].disk);
+		mm_free_disk(n->ns[i].disk, disk_size(&n->ns[i]));
 	free(n->secondaries);
 	free(n);
 }
@@ -530,7 +535,7 @@ static void make_disks(struct emu_nvme *n)
 {
 	for (unsigned int i = 0; i < n->o.nns; i++) {
 		n->ns[i].opts = n->o.ns[i];
-		n->ns[i].disk = emu_zalloc(n->o.ns[i].blocks * n->o.ns[i].lba_size);
+		n->ns[i].disk = mm_make_disk(disk_size(&n->ns[i]));
 	}
 }
 
@@ -601,7 +606,7 @@ void *emu_nvme_disk(struct emu_nvme *n, uint32_t nsid, size_t *size)
 	struct model_ns *ns = nvme_ns(n, nsid);
 
 	if (ns && size)
-		*size = ns->opts.blocks * ns->opts.lba_size;
+		*size = disk_size(ns);
 
 	return ns ? ns->disk : NULL;
 }
