@@ -158,6 +158,47 @@ static void test_msix_vector_without_eventfd_is_silent(void **state)
 	close(fds[1]);
 }
 
+/* Q13: signals without a completion, completions before the signal, and nobody who looks for long */
+static void test_spurious_and_late_signals_do_not_matter(void **state)
+{
+	int fds[] = { -1, new_eventfd() }, i;
+	struct nvme_ctrl ctrl = {};
+	const uint64_t one = 1;
+	struct nvme_rq *rq;
+	iova_t iova;
+
+	(void)state;
+	assert_vfn(nvme_init(&ctrl, guest_bdf("a"), NULL) == 0);
+	assert_vfn(vfio_set_irq(&ctrl.pci.dev, fds, 0, 2) == 0);
+	assert_vfn(nvme_create_ioqpair(&ctrl, 1, 64, 1, 0) == 0);
+	assert_vfn(iommu_map_vaddr(__iommu_ctx(&ctrl), mem, LEN, &iova, 0) == 0);
+
+	for (i = 0; i < ROUNDS; i++) {
+		assert_int_equal(write(fds[1], &one, sizeof(one)), sizeof(one));
+		assert_int_equal(signals(fds[1], 1000), 1);
+		assert_null(nvme_cq_get_cqe(&ctrl.cq[1]));
+
+		/* the signal comes for what a poll has taken */
+		rq = submit(&ctrl, 1, 0, iova);
+		nvme_cq_spin(&ctrl.cq[1]);
+		complete(&ctrl, 1, rq);
+		assert_int_equal(signals(fds[1], 10000), 1);
+		assert_null(nvme_cq_get_cqe(&ctrl.cq[1]));
+	}
+
+	/* its signal was lost, but the check sees what there is, and gives nothing up */
+	vfn_nvme_set_timeout(&ctrl, 50);
+	rq = submit(&ctrl, 1, 0, iova);
+	assert_int_equal(vfn_nvme_check_timeouts(&ctrl, NULL), 0);
+	assert_int_equal(signals(fds[1], 10000), 1);
+	usleep(100 * 1000);
+	assert_int_equal(vfn_nvme_check_timeouts(&ctrl, NULL), 0);
+	complete(&ctrl, 1, rq);
+
+	nvme_close(&ctrl);
+	close(fds[1]);
+}
+
 static void test_intx_signals_and_unmasks(void **state)
 {
 	/* QEMU takes the interrupt line back when it sees the head doorbell's register written */
@@ -200,6 +241,7 @@ int main(void)
 		cmocka_unit_test(test_polled_queue_completes),
 		cmocka_unit_test(test_each_msix_vector_signals_its_own_queue),
 		cmocka_unit_test(test_msix_vector_without_eventfd_is_silent),
+		cmocka_unit_test(test_spurious_and_late_signals_do_not_matter),
 		cmocka_unit_test(test_intx_signals_and_unmasks),
 	};
 

@@ -78,7 +78,8 @@ void host_check(const char *name, uint64_t offset, size_t len, uint64_t seed);
 /* Have the host put a device's memory, at a physical address, into a file of this name. */
 void host_save(const char *name, uint64_t addr, size_t len);
 
-/* Switch one of QEMU's trace events on; count its lines that start with this text. */
+/* Switch one of QEMU's trace events on; count its lines that start with this regular
+ * expression. */
 void host_trace(const char *event);
 long host_trace_count(const char *text);
 

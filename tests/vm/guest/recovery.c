@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* A controller that fails, or whose drive takes forever, is recovered: every command ends once, and I/O goes on. */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "guest.h"
@@ -11,6 +13,8 @@
 #define ADMIN_CREATE_SQ 0x01
 #define ADMIN_CREATE_CQ 0x05
 #define MINE 2
+#define CSTS 0x1c
+#define CSTS_CFS 0x2
 
 static struct nvme_ctrl ctrl;
 static char *mem;
@@ -127,6 +131,7 @@ static void test_fatal_status_is_recovered_from(void **state)
 	assert_vfn(iommu_unmap_vaddr(__iommu_ctx(&ctrl), queue->vaddr, &len) == 0);
 	submit(&ctrl.sq[1], NVME_IO_WRITE, 0, DEPTH);
 	usleep(100 * 1000);
+	assert_true(le32_to_cpu(mmio_read32(ctrl.regs + CSTS)) & CSTS_CFS);
 	assert_int_equal(vfn_nvme_check_timeouts(&ctrl, NULL), -1);
 	assert_int_equal(errno, EIO);
 
@@ -179,6 +184,7 @@ static void create_by_hand(void)
 }
 
 #define ADMIN_TRACE "pci_nvme_admin_cmd"
+#define ABORT_TRACE ADMIN_TRACE ".*_ABORT"
 #define STOP_TRACE "pci_nvme_mmio_stopped"
 #define DELETE_TRACE "pci_nvme_del_sq"
 #define N 8
@@ -187,13 +193,14 @@ static void create_by_hand(void)
 static void slow_drive(int qid, const char *step, const char *other)
 {
 	struct nvme_sq *sq = &ctrl.sq[qid];
-	long commands, steps, others;
+	long commands, aborts, steps, others;
 	int ret;
 
 	vfn_nvme_set_timeout(&ctrl, 200);
 	throttle(1);
 	forget();
 	commands = host_trace_count(ADMIN_TRACE);
+	aborts = host_trace_count(ABORT_TRACE);
 	steps = host_trace_count(step);
 	others = host_trace_count(other);
 	submit(sq, NVME_IO_READ, 0, N);
@@ -205,7 +212,9 @@ static void slow_drive(int qid, const char *step, const char *other)
 		ret = vfn_nvme_check_timeouts(&ctrl, &recovery);
 		assert_vfn(ret >= 0);
 	} while (!ret);
-	assert_true(host_trace_count(ADMIN_TRACE) > commands);
+	assert_true(host_trace_count(ABORT_TRACE) > aborts);
+	assert_int_equal(host_trace_count(ADMIN_TRACE) - commands,
+			 host_trace_count(ABORT_TRACE) - aborts);
 	assert_int_equal(host_trace_count(step), steps);
 
 	while (completed + aborted < N) {
@@ -240,6 +249,55 @@ static void test_slow_drive_is_given_up_in_order(void **state)
 	create_by_hand();
 	guest_read(&ctrl, MINE, &guest_ns512, 8, mem, LEN);
 	guest_check(mem, LEN, 19100 + MINE);
+	close_controller();
+}
+
+/* The program does nothing at all for a while: somebody has stopped it. */
+static void stop_for(unsigned int ms)
+{
+	pid_t me = getpid(), other;
+	int status;
+
+	fflush(NULL);
+	other = fork();
+	assert_true(other >= 0);
+	if (!other) {
+		usleep(ms * 1000);
+		_exit(kill(me, SIGCONT) != 0);
+	}
+	assert_int_equal(raise(SIGSTOP), 0);
+	assert_int_equal(waitpid(other, &status, 0), other);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+/* Q20: a program that was stopped finds what has completed meanwhile, and takes none of it for late */
+static void test_stopped_program_gives_nothing_up(void **state)
+{
+	static const unsigned int stops[] = { 100, 300, 2500 };
+	long aborts;
+	int i;
+
+	(void)state;
+	open_controller();
+	host_trace(ADMIN_TRACE);
+	aborts = host_trace_count(ABORT_TRACE);
+	assert_works(0, 19200);
+	vfn_nvme_set_timeout(&ctrl, 200);
+	for (i = 0; i < 3; i++) {
+		forget();
+		guest_fill(mem, DEPTH * LEN, 19201 + i);
+		submit(&ctrl.sq[1], NVME_IO_WRITE, 0, DEPTH);
+		/* from this look on their time runs */
+		assert_int_equal(vfn_nvme_check_timeouts(&ctrl, &recovery), 0);
+		stop_for(stops[i]);
+		assert_int_equal(vfn_nvme_check_timeouts(&ctrl, &recovery), 0);
+		while (completed + aborted < DEPTH)
+			reap(&ctrl.cq[1]);
+		assert_ended_once(DEPTH);
+		assert_int_equal(completed, DEPTH);
+		guest_kernel_check(&guest_ns512, 0, DEPTH * LEN, 19201 + i);
+	}
+	assert_int_equal(host_trace_count(ABORT_TRACE), aborts);
 	close_controller();
 }
 
@@ -297,6 +355,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_fatal_status_is_recovered_from),
 		cmocka_unit_test(test_slow_drive_is_given_up_in_order),
+		cmocka_unit_test(test_stopped_program_gives_nothing_up),
 		cmocka_unit_test(test_resets_under_load),
 	};
 

@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import platform
+import re
 import shutil
 import socket
 import subprocess
@@ -50,9 +51,9 @@ class Qemu:
         self.log.close()
 
     def trace_count(self, text):
-        """How many lines of the trace log, which has the events that were switched on, start with this text."""
+        """How many lines of the trace log, which has the events that were switched on, start with this expression."""
         with open(self.folder / "trace.log", "rb") as trace:
-            return sum(line.startswith(text.encode()) for line in trace)
+            return sum(bool(re.match(text.encode(), line)) for line in trace)
 
     def read_image(self, name, offset, length):
         """The bytes that a drive or a memory of the profile has, as this host sees them."""
