@@ -101,6 +101,8 @@ def system_calls_are_those_that_the_manual_names():
     told = set(re.findall(r"``(\w+)``", page[page.index("What it calls\n"):page.index("The names are")]))
     used = {name for function in functions.values() for name in SYSTEM_CALLS[function].split()}
     assert used | ALLOCATOR == told, (used | ALLOCATOR) ^ told
+    traced = set(re.findall(r"\bCALL\((\w+)\)[,\s]", (SOURCE / "tests/vm/guest/syscalls.c").read_text(encoding="utf-8")))
+    assert traced - {"name"} == told, (traced - {"name"}) ^ told
 
 
 @test
