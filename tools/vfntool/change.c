@@ -2,10 +2,10 @@
 /* vfntool bind, unbind and reset: hand a device over, or back. */
 #include "vfntool.h"
 
-#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <unistd.h>
+
+#include "apart.h"
 
 static const int signals[] = { SIGHUP, SIGINT, SIGTERM };
 
@@ -20,28 +20,11 @@ static void note_signal(int sig)
 	signal(sig, SIG_DFL);
 }
 
-/* The kernel waits for a device that hangs, and nobody can interrupt it: say so, once per step. */
-#define PATIENCE_S 10
-
-static void note_hang(int sig)
-{
-	static const char text[] =
-		"vfntool: the kernel is still at it: a driver waits for its device, or somebody has\n"
-		"vfntool: the device open; no signal ends vfntool until that is over\n";
-	int saved = errno;
-
-	if (write(STDERR_FILENO, text, sizeof(text) - 1) < 0)
-		saved = errno;
-	errno = saved;
-}
-
 static void catch_signals(struct sigaction before[NR_SIGNALS])
 {
 	struct sigaction note = { .sa_handler = note_signal };
-	struct sigaction hang = { .sa_handler = note_hang, .sa_flags = SA_RESTART };
 
 	caught = 0;
-	sigaction(SIGALRM, &hang, NULL);
 	for (size_t i = 0; i < NR_SIGNALS; i++) {
 		sigaction(signals[i], NULL, &before[i]);
 		/* as under nohup */
@@ -52,8 +35,6 @@ static void catch_signals(struct sigaction before[NR_SIGNALS])
 
 static void release_signals(const struct sigaction before[NR_SIGNALS])
 {
-	alarm(0);
-	signal(SIGALRM, SIG_DFL);
 	for (size_t i = 0; i < NR_SIGNALS; i++)
 		sigaction(signals[i], &before[i], NULL);
 }
@@ -68,7 +49,6 @@ static int report_step(const char *bdf, const char *step, void *arg)
 		putchar('\n');
 		fflush(stdout);
 	}
-	alarm(PATIENCE_S);
 
 	return caught;
 }
@@ -83,6 +63,9 @@ static int run(const struct request *req,
 	};
 	struct sigaction before[NR_SIGNALS];
 	int ret;
+
+	if (go_apart && !req->dry_run)
+		go_apart();
 
 	catch_signals(before);
 	ret = change(req, &steps);

@@ -352,44 +352,6 @@ static void reset_restores_after_a_kill_at_any_step_of_bind(void **state)
 	assert_string_equal(driver(), "vfio-pci");
 }
 
-/* A stdout that lets the time pass as the driver is about to let go of the device */
-static ssize_t write_and_wait(void *cookie, const char *buf, size_t size)
-{
-	if (memmem(buf, size, "unbind", strlen("unbind")))
-		raise(SIGALRM);
-
-	return (ssize_t)size;
-}
-
-/* T6 */
-static void unbind_that_hangs_is_explained(void **state)
-{
-	const cookie_io_functions_t io = { .write = write_and_wait };
-	char *argv[] = { (char *)"vfntool", (char *)"unbind", (char *)EMU_BDF, (char *)"-v", NULL };
-	char text[512] = "";
-	FILE *real_out = stdout;
-	int pipes[2], real_err = dup(2), status;
-
-	add_bound(EMU_BDF, "nvme");
-	assert_int_equal(pipe(pipes), 0);
-	dup2(pipes[1], 2);
-	stdout = fopencookie(NULL, "w", io);
-	status = vfntool_main(4, argv);
-	fclose(stdout);
-	stdout = real_out;
-	dup2(real_err, 2);
-	close(real_err);
-	close(pipes[1]);
-	assert_true(read(pipes[0], text, sizeof(text) - 1) > 0);
-	close(pipes[0]);
-
-	/* it goes on when the kernel does, and there is no alarm left */
-	assert_int_equal(status, 0);
-	assert_string_equal(driver(), "");
-	assert_has(text, "the kernel is still at it");
-	assert_int_equal(alarm(0), 0);
-}
-
 /* ------------------------------------------------------------ raw commands */
 
 /* T4 */
@@ -650,7 +612,6 @@ int main(void)
 		tool_test(signal_at_any_step_of_bind_undoes_it),
 		tool_test(step_of_bind_that_fails_is_undone),
 		tool_test(reset_restores_after_a_kill_at_any_step_of_bind),
-		tool_test(unbind_that_hangs_is_explained),
 		tool_test(raw_command_needs_vfio),
 		tool_test(raw_command_without_root_is_one_line),
 		tool_test(list_shows_nvme_only_unless_all),
