@@ -472,6 +472,56 @@ static void queue_that_is_lost_may_be_polled(void **state)
 	}
 }
 
+/* C10: those that no submission queue uses, too; what the controller cannot take it is not asked for */
+static void completion_queue_alone_is_created_again_if_it_fits(void **state)
+{
+	struct told told = {};
+	uint32_t before;
+	struct machine m;
+
+	start_with(&m, NULL);
+	assert_int_equal(nvme_create_iocq(&m.ctrl, 2, 8, -1), 0);
+	assert_int_equal(nvme_create_iocq(&m.ctrl, 3, 9, -1), 0);
+	before = emu_nvme_stats(m.nvme).admin[OP_CREATE_CQ];
+	emu_nvme_change(m.nvme, 0, (m.ctrl.priv.cap & ~0xffffULL) | 7);
+	assert_int_equal(reset(&m, &told), 1);
+	assert_int_equal(emu_nvme_stats(m.nvme).admin[OP_CREATE_CQ], before + 1);
+	assert_int_equal(emu_nvme_stats(m.nvme).cqs, 1);
+	assert_int_equal(nvme_create_iosq(&m.ctrl, 2, 8, &m.ctrl.cq[2], 0), 0);
+	assert_int_equal(nvme_delete_iocq(&m.ctrl, 3), 0);
+	stop(&m);
+}
+
+/* Q5, C8: the reset's own commands may be answered with the identifier of one that has ended */
+static void stray_completion_during_a_reset_ends_nothing_twice(void **state)
+{
+	union nvme_cmd cmd = smart_log_cmd();
+	struct told told = {};
+	struct nvme_rq *lost;
+	struct machine m;
+
+	start_with(&m, NULL);
+	lose(&m, 0, OP_GET_LOG, 1);
+	lost = nvme_rq_acquire(m.ctrl.adminq.sq);
+	assert_int_equal(nvme_rq_map_prp(&m.ctrl, lost, &cmd, m.buf.iova, 512), 0);
+	nvme_rq_exec(lost, &cmd);
+	emu_nvme_fault(m.nvme, &(struct emu_fault){
+				       .kind = EMU_CORRUPT,
+				       .opcode = OP_SET_FEATURES,
+				       .fields = EMU_CQE_CID,
+				       .cid = lost->cid,
+			       });
+	assert_fails_with(reset(&m, &told), ETIMEDOUT);
+	assert_statuses(&told, 1, VFN_NVME_STATUS_LOST);
+	assert_ptr_equal(told.rq[0], lost);
+	emu_nvme_clear_faults(m.nvme);
+	assert_int_equal(reset(&m, &told), 0);
+	assert_int_equal(told.n, 1);
+	assert_int_equal(free_requests(m.ctrl.adminq.sq), 31);
+	assert_works(&m, 1);
+	stop(&m);
+}
+
 /* C10 */
 static void smaller_queues_after_a_reset_lose_the_larger_ones(void **state)
 {
@@ -823,6 +873,8 @@ int main(void)
 		test(queue_that_is_refused_is_lost_alone),
 		test(fewer_queues_after_a_reset_leave_the_others),
 		test(queue_that_is_lost_may_be_polled),
+		test(completion_queue_alone_is_created_again_if_it_fits),
+		test(stray_completion_during_a_reset_ends_nothing_twice),
 		test(smaller_queues_after_a_reset_lose_the_larger_ones),
 		test(reset_with_an_admin_queue_full_of_lost_commands),
 		test(commands_may_be_sent_again_from_the_callback),

@@ -161,6 +161,22 @@ static void limit_of_one_command_is_its_own(void **state)
 }
 
 /* What a program posts by itself has no limit, until it gets one. */
+/* A command has its time up to the last instant; each look at the clock takes 100 ns. */
+static void command_at_its_limit_is_late(void **state)
+{
+	struct nvme_rq *rq;
+	struct machine m;
+
+	start_with(&m, NULL);
+	lose(&m, 1, OP_FLUSH, 1);
+	rq = post_flush(m.sq);
+	assert_int_equal(vfn_nvme_rq_set_timeout(rq, 101), 0);
+	assert_int_equal(vfn_nvme_sq_overdue(m.sq), 0);
+	assert_int_equal(vfn_nvme_rq_set_timeout(rq, 100), 0);
+	assert_int_equal(vfn_nvme_sq_overdue(m.sq), 1);
+	stop(&m);
+}
+
 static void command_that_was_posted_by_hand_is_supervised_on_request(void **state)
 {
 	union nvme_cmd cmd = flush_cmd();
@@ -571,6 +587,7 @@ int main(void)
 		test(completion_that_was_not_taken_is_not_late),
 		test(entry_that_changes_after_it_was_taken_is_not_looked_at_again),
 		test(limit_of_one_command_is_its_own),
+		test(command_at_its_limit_is_late),
 		test(command_that_was_posted_by_hand_is_supervised_on_request),
 		test(request_may_be_released_without_looking_it_up),
 		test(wait_in_slices_has_the_same_time),
