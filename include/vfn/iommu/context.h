@@ -43,6 +43,8 @@ void vfn_iommu_put_context(struct iommu_ctx *ctx);
  * iommu_ctx_is_iommufd - whether iommufd stands behind an address space
  * @ctx: address space
  *
+ * Any thread, but not while another one opens its first device or closes its last.
+ *
  * Return: true for iommufd, false for a VFIO container.
  */
 bool iommu_ctx_is_iommufd(struct iommu_ctx *ctx);
@@ -50,6 +52,8 @@ bool iommu_ctx_is_iommufd(struct iommu_ctx *ctx);
 /**
  * vfn_iommu_reason - why an address space has the back-end that it has
  * @ctx: address space
+ *
+ * Any thread, but not while another one opens its first device or closes its last.
  *
  * Return: "iommufd: " or "type1: " and what decided it, in words; "none: ..."
  * while no device is attached. Valid as long as the address space.

@@ -45,13 +45,16 @@ int iommu_get_dmabuf(struct iommu_ctx *ctx, struct iommu_dmabuf *buffer, size_t 
  * iommu_put_dmabuf - unmap and free a buffer, and zero its description
  * @buffer: buffer; nothing happens where its len is 0
  *
- * Memory that cannot be unmapped is not freed: a device may still reach it.
+ * Memory that cannot be unmapped is not freed: a device may still reach it. Thread-safe as
+ * far as buffers are not shared.
  */
 void iommu_put_dmabuf(struct iommu_dmabuf *buffer);
 
 /**
  * __do_iommu_put_dmabuf - iommu_put_dmabuf() as __autovar_s() calls it
  * @p: buffer
+ *
+ * Thread rule as for that.
  */
 VFN_INLINE void __do_iommu_put_dmabuf(void *p)
 {

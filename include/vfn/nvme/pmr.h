@@ -55,6 +55,8 @@ int vfn_nvme_pmr_map(struct nvme_ctrl *ctrl, struct vfn_nvme_pmr *pmr);
  * vfn_nvme_pmr_unmap - unmap and disable the persistent memory region
  * @ctrl: controller, still open; no command uses the region any more
  * @pmr: region; zeroed. Nothing happens where it is not mapped.
+ *
+ * Thread rule: one thread at a time per controller.
  */
 void vfn_nvme_pmr_unmap(struct nvme_ctrl *ctrl, struct vfn_nvme_pmr *pmr);
 

@@ -28,6 +28,8 @@ VFN_BEGIN_DECLS
  * nvme_cqe_ok - whether a command succeeded
  * @cqe: completion
  *
+ * Thread-safe.
+ *
  * Return: whether its status is zero.
  */
 VFN_INLINE bool nvme_cqe_ok(struct nvme_cqe *cqe)
@@ -38,6 +40,8 @@ VFN_INLINE bool nvme_cqe_ok(struct nvme_cqe *cqe)
 /**
  * nvme_set_errno_from_cqe - turn a status into an error
  * @cqe: completion
+ *
+ * Thread-safe.
  *
  * Return: 0 if the command succeeded, -1 with errno EIO otherwise.
  */
@@ -85,7 +89,7 @@ int vfn_nvme_status_errno(uint16_t status);
  *
  * The completion arrives on the admin queue, with NVME_CID_AER in its cid;
  * nvme_rq_from_cqe() gives the request, to be released after use. Other
- * admin commands in the meantime do not lose it.
+ * admin commands in the meantime do not lose it. One thread at a time per controller.
  *
  * Return: 0, or -1 with errno: EBUSY (no request is free).
  */
@@ -126,6 +130,8 @@ int nvme_sync(struct nvme_ctrl *ctrl, struct nvme_sq *sq, union nvme_cmd *sqe, v
  * @len: bytes of data
  * @cqe_copy: receives the completion, or NULL
  *
+ * Thread rule as for that.
+ *
  * Return: as nvme_sync().
  */
 VFN_INLINE int nvme_oneshot(struct nvme_ctrl *ctrl, struct nvme_sq *sq, union nvme_cmd *sqe,
@@ -141,6 +147,8 @@ VFN_INLINE int nvme_oneshot(struct nvme_ctrl *ctrl, struct nvme_sq *sq, union nv
  * @buf: data
  * @len: bytes of data
  * @cqe_copy: receives the completion, or NULL
+ *
+ * One thread at a time per controller.
  *
  * Return: as nvme_sync().
  */

@@ -17,8 +17,8 @@ VFN_BEGIN_DECLS
  * %VFN_PCI_RECORD_DIR before anything is touched, and a step that fails puts
  * it back; errno and vfn_last_error() then tell of the first failure.
  *
- * Changes need root. Two callers may work on different functions at the same
- * time, but not on the same one.
+ * Changes need root. Two threads, or processes, may work on different
+ * functions at the same time, but not on the same one.
  */
 
 /** define VFN_PCI_RECORD_DIR - where the previous state of functions is kept */

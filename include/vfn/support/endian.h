@@ -39,6 +39,8 @@ typedef uint64_t __bitwise beint64_t;
 
 VFN_BEGIN_DECLS
 
+/* Thread-safe as far as memory is not shared. */
+
 /**
  * cpu_to_le16, cpu_to_le32, cpu_to_le64,
  * cpu_to_be16, cpu_to_be32, cpu_to_be64 - give a number a byte order

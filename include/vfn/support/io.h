@@ -9,6 +9,8 @@
 
 VFN_BEGIN_DECLS
 
+/* Thread-safe as far as descriptors and buffers are not shared. */
+
 /**
  * writeallfd - write @count bytes, however many calls that takes
  * @fd: descriptor open for writing

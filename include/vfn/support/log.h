@@ -40,6 +40,8 @@ struct log_state {
 
 extern struct log_state __log_state;
 
+/* Any thread at any time, but for vfn_log_set_hook(). */
+
 /**
  * vfn_log_init - take the verbosity from LOGV if it was not set yet
  *

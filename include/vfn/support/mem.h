@@ -13,6 +13,8 @@
 
 VFN_BEGIN_DECLS
 
+/* Thread-safe, all of it, as far as memory is not shared. */
+
 /* Size of a host page in bytes, and its binary logarithm. Read only. */
 extern size_t __VFN_PAGESIZE;
 extern int __VFN_PAGESHIFT;

@@ -9,6 +9,8 @@
 
 VFN_BEGIN_DECLS
 
+/* Thread-safe, all of it. */
+
 /**
  * get_ticks - read the time stamp counter
  *

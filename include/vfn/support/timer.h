@@ -14,6 +14,8 @@ VFN_BEGIN_DECLS
 /**
  * __usleep - sleep on the monotonic clock, signals notwithstanding
  * @usec: microseconds, at least
+ *
+ * Thread-safe.
  */
 void __usleep(unsigned int usec);
 
