@@ -26,6 +26,8 @@ const struct machine *machine_start(bool lockstep, struct dice *dice)
 {
 	const struct emu_nvme_opts opts = {
 		.pci.msix_dynamic = roll(dice, 2),
+		/* half a minute to get ready: there may be much else to do on this machine */
+		.to = 60,
 		.sgls = (uint32_t)roll(dice, 3),
 		.dbbuf = roll(dice, 2),
 		.acl = 1 + (unsigned int)roll(dice, 4),

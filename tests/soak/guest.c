@@ -11,7 +11,7 @@
 
 static struct machine machine = {
 	.blocks = 64 * 1024 * 1024 / BLOCK,
-	.timeout_ms = 2000,
+	.timeout_ms = 400,
 	.pace_us = 20000,
 	.irq_ms = 20,
 };
@@ -90,9 +90,19 @@ static void throttle(unsigned int iops)
 		 iops);
 }
 
+/* For a while the drive is slow, but not so slow that QEMU holds up the guest when it cancels what is out. */
 void machine_trouble(struct dice *dice)
 {
-	throttle(roll(dice, 3) ? 0 : 20 + (unsigned int)roll(dice, 400));
+	static unsigned int left;
+
+	if (left && --left)
+		return;
+	if (roll(dice, 4)) {
+		throttle(0);
+		return;
+	}
+	throttle(30 + (unsigned int)roll(dice, 60));
+	left = 4 + (unsigned int)roll(dice, 8);
 }
 
 void machine_quiet(void)
