@@ -122,7 +122,7 @@ class Files(unittest.TestCase):
         self.assertIsNone(profile.profiles(["custom"], True)[0].lacks)
 
     def test_cases_name_suites_that_exist(self):
-        found = profile.profiles([], False)
+        found = [profile.load(path) for path in (profile.HERE / "profiles").glob("*.ini") if "base" not in path.stem]
         for case in profile.cases([]):
             self.assertLessEqual(set(case.suites), {item.suite for item in found} | {item.name for item in found}, case.name)
 
