@@ -103,20 +103,28 @@ static void let_work(pid_t child, unsigned long before)
 	usleep((unsigned int)below(60000));
 }
 
-static void check(const char *data, unsigned long first, unsigned long count)
+/* Returns how many of the writes there were acknowledged. */
+static unsigned long check(const char *data, unsigned long first, unsigned long count)
 {
+	unsigned long checked = 0;
+
 	for (unsigned long n = first; n < first + count; n++) {
 		unsigned long acknowledged = told->acknowledged[n % PLACES];
 
-		if (acknowledged)
-			guest_check(data + (n - first) * LEN, LEN, pattern(acknowledged));
+		if (!acknowledged)
+			continue;
+		guest_check(data + (n - first) * LEN, LEN, pattern(acknowledged));
+		checked++;
 	}
+
+	return checked;
 }
 
 /* Those of the last program; who opened the controller reads them. */
-static void read_back(struct nvme_ctrl *ctrl, unsigned long first, unsigned long last)
+static unsigned long read_back(struct nvme_ctrl *ctrl, unsigned long first, unsigned long last)
 {
 	char *mem = guest_alloc(CHUNK * LEN);
+	unsigned long checked = 0;
 
 	for (unsigned long n = first; n <= last; n += CHUNK - n % CHUNK) {
 		unsigned long count = CHUNK - n % CHUNK;
@@ -124,9 +132,11 @@ static void read_back(struct nvme_ctrl *ctrl, unsigned long first, unsigned long
 		if (count > last - n + 1)
 			count = last - n + 1;
 		guest_read(ctrl, 1, &guest_ns512, n % PLACES * 8, mem, count * LEN);
-		check(mem, n, count);
+		checked += check(mem, n, count);
 	}
 	guest_free(mem, CHUNK * LEN);
+
+	return checked;
 }
 
 /* L1, C4 */
@@ -162,14 +172,14 @@ static void test_no_acknowledged_write_is_lost_with_who_wrote_it(void **state)
 		busy += told->taken > taken;
 
 		guest_open(&ctrl, "a", 0);
-		read_back(&ctrl, before + 1, told->submitted);
+		assert_true(read_back(&ctrl, before + 1, told->submitted) >= told->taken - taken);
 		nvme_close(&ctrl);
 	}
 
 	/* nor has anything that was in flight then come to where it is not expected: all of them, by the kernel */
 	for (unsigned long place = 0; place < PLACES; place += CHUNK) {
 		guest_kernel_read(&guest_ns512, place * 8, mem, CHUNK * LEN);
-		check(mem, place, CHUNK);
+		(void)check(mem, place, CHUNK);
 	}
 
 	assert_true(busy > n / 2);
