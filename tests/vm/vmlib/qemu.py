@@ -76,7 +76,8 @@ def command_line(profile, kernel, initramfs, accel, folder, fds):
     monitor, results, requests = fds
     guest = profile.guest
     # What the kernel does not know itself ends up in init's environment.
-    append = ["console=ttyS0", "panic=-1", "loglevel=4", guest["append"], guest["environment"]]
+    append = ["console=ttyS0", "panic=-1", "loglevel=4", guest["append"], guest["environment"],
+              os.environ.get("GUEST_ENV", "")]
     append += [f"BDF_{name.upper()}={address}" for name, address in profile.addresses.items()]
     command = [
         # a runner that is killed takes its guests along
