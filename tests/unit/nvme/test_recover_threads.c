@@ -136,7 +136,10 @@ struct shared {
 	pthread_mutex_t posting;
 	/* of each identifier, whether its command is out */
 	int out[64];
-	uint64_t posted, completed, aborted, ended, wrong;
+	/* by those who post */
+	uint64_t posted, reused;
+	/* by who polls, and by who cancels */
+	uint64_t completed, aborted, ended, wrong;
 };
 
 static void *submit(void *arg)
@@ -151,7 +154,7 @@ static void *submit(void *arg)
 		rq = nvme_rq_acquire_atomic(s->sq);
 		if (rq) {
 			pthread_mutex_lock(&s->posting);
-			s->wrong += s->out[rq->cid];
+			s->reused += (uint64_t)__atomic_load_n(&s->out[rq->cid], __ATOMIC_RELAXED);
 			__atomic_store_n(&s->out[rq->cid], 1, __ATOMIC_RELAXED);
 			nvme_rq_exec(rq, &cmd);
 			s->posted++;
@@ -264,6 +267,7 @@ static void two_threads_submit_one_polls_and_one_cancels(void **state)
 	assert_int_equal(vfn_nvme_reset_ctrl(&m.ctrl, &recovery), 0);
 
 	assert_int_equal(s.wrong, 0);
+	assert_int_equal(s.reused, 0);
 	assert_int_equal(s.posted, s.completed + s.ended);
 	assert_true(s.aborted + s.ended > 0);
 	assert_int_equal(free_requests(s.sq), 63);
