@@ -204,6 +204,16 @@ static int map_data(struct nvme_ctrl *ctrl, struct nvme_rq *rq, union nvme_cmd *
 	return nvme_rq_mapv_prp(ctrl, rq, cmd, &piece, 1);
 }
 
+/* They would pass for that of the next command with this identifier. */
+static void drop_second_completions(struct nvme_cq *cq, struct nvme_rq *rq)
+{
+	struct nvme_cqe cqe;
+
+	for (int i = 0; i < cq->qsize && take(cq, rq, &cqe); i++)
+		log_error("%s: dropped a second completion of command %u", nvme_name(cq->ctrl),
+			  cqe.cid);
+}
+
 static int execute(struct nvme_ctrl *ctrl, struct nvme_rq *rq, union nvme_cmd *sqe, void *buf,
 		   size_t len, struct nvme_cqe *cqe_copy)
 {
@@ -213,15 +223,14 @@ static int execute(struct nvme_ctrl *ctrl, struct nvme_rq *rq, union nvme_cmd *s
 	if (buf && map_data(ctrl, rq, sqe, buf, len))
 		return -1;
 
-	/* second completions of an earlier command would pass for ours */
-	for (int i = 0; i < cq->qsize && take(cq, rq, &cqe); i++)
-		log_error("%s: dropped a second completion of command %u", nvme_name(ctrl),
-			  cqe.cid);
-
+	drop_second_completions(cq, rq);
 	nvme_rq_exec(rq, sqe);
 
 	if (wait_for(cq, rq, &cqe))
 		return -1;
+
+	/* who has the request next may not look */
+	drop_second_completions(cq, rq);
 
 	if (cqe_copy)
 		*cqe_copy = cqe;

@@ -189,6 +189,23 @@ static void second_completion_does_not_pass_for_the_next_commands(void **state)
 	stop(&m);
 }
 
+/* Q5: whoever has the request next need not look for it */
+static void second_completion_of_a_sync_does_not_pass_for_a_later_submit(void **state)
+{
+	struct vfn_nvme_done done;
+	struct vfn_nvme_io io;
+	struct machine m;
+
+	start_pair(&m, NULL, 8);
+	assert_int_equal(vfn_nvme_io_prep(&io, &m.ctrl, OP_READ, 1, 9), 0);
+	add_fault(&m, EMU_DUPLICATE, 1, OP_FLUSH);
+	add_fault(&m, EMU_LOSE, 1, OP_READ);
+	assert_int_equal(flush_on(&m, m.sq, NULL), 0);
+	assert_int_equal(vfn_nvme_io_submit(m.sq, &io, 0, 1, m.buf.vaddr, &m), 0);
+	assert_int_equal(vfn_nvme_io_poll(m.sq, &done, 1), 0);
+	stop(&m);
+}
+
 /* Q5: at level two the program sees both, and the request once */
 static void second_completion_of_a_request_is_seen_by_the_poll(void **state)
 {
@@ -375,6 +392,7 @@ int main(void)
 		test(queue_full_of_others_times_out_and_keeps_them),
 		test(commands_posted_before_a_sync_complete_after_it),
 		test(second_completion_does_not_pass_for_the_next_commands),
+		test(second_completion_of_a_sync_does_not_pass_for_a_later_submit),
 		test(second_completion_of_a_request_is_seen_by_the_poll),
 		test(reordered_completions_find_their_requests),
 		test(sync_is_not_misled_by_reordering),
