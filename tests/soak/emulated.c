@@ -57,10 +57,12 @@ void machine_trouble(struct dice *dice)
 {
 	static const enum emu_fault_kind kinds[] = {
 		EMU_DROP,    EMU_LOSE,	 EMU_LOSE, EMU_DELAY,  EMU_DELAY,
-		EMU_REORDER, EMU_STATUS, EMU_CFS,  EMU_NO_IRQ,
+		EMU_REORDER, EMU_STATUS, EMU_CFS,  EMU_NO_IRQ, EMU_DUPLICATE,
 	};
+	/* with threads the identifier may be in use again before the second completion comes */
+	const size_t n = sizeof(kinds) / sizeof(kinds[0]) - !in_lockstep;
 	struct emu_fault fault = {
-		.kind = kinds[roll(dice, sizeof(kinds) / sizeof(kinds[0]))],
+		.kind = kinds[roll(dice, n)],
 		.qid = 1 + (int)roll(dice, 5),
 		.opcode = EMU_ANY,
 		.nth = 1 + (uint32_t)roll(dice, 16),
