@@ -95,7 +95,7 @@ void machine_trouble(struct dice *dice)
 {
 	static unsigned int left;
 
-	if (left && --left)
+	if (!soak_slow || (left && --left))
 		return;
 	if (roll(dice, 4)) {
 		throttle(0);
@@ -107,7 +107,8 @@ void machine_trouble(struct dice *dice)
 
 void machine_quiet(void)
 {
-	throttle(0);
+	if (soak_slow)
+		throttle(0);
 }
 
 bool machine_shrink(unsigned int queues)

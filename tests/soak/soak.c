@@ -3,7 +3,7 @@
  * Everything at once, for as long as one likes: threads that read, write, map, create queues and abort, and one who
  * recovers, with the data checked throughout.
  *
- * usage: soak [--seed N] [--time S] [--ops N] [--threads N] [--lockstep]
+ * usage: soak [--seed N] [--time S] [--ops N] [--threads N] [--lockstep] [--slow]
  *
  * Each half minute it is another machine, that of the next seed.
  *
@@ -36,6 +36,7 @@
 static uint64_t first_seed, most_ops;
 static unsigned int seconds = 10, nworkers = 4;
 static bool lockstep;
+bool soak_slow;
 
 /* Of all rounds. */
 static struct {
@@ -510,6 +511,7 @@ static void parse(int argc, char **argv)
 		{ "ops", required_argument, NULL, 'o' },
 		{ "threads", required_argument, NULL, 'n' },
 		{ "lockstep", no_argument, NULL, 'l' },
+		{ "slow", no_argument, NULL, 'w' },
 		{},
 	};
 	struct timespec now;
@@ -536,13 +538,16 @@ static void parse(int argc, char **argv)
 		case 'l':
 			lockstep = true;
 			break;
+		case 'w':
+			soak_slow = true;
+			break;
 		default:
 			exit(2);
 		}
 	}
 	if (optind < argc || !nworkers) {
 		fprintf(stderr,
-			"usage: soak [--seed N] [--time S] [--ops N] [--threads N] [--lockstep]\n");
+			"usage: soak [--seed N] [--time S] [--ops N] [--threads N] [--lockstep] [--slow]\n");
 		exit(2);
 	}
 }

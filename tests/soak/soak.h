@@ -81,6 +81,9 @@ const char *machine_complaint(void);
 /* What is left behind of the controller that was closed, or NULL. */
 const char *machine_stop(void);
 
+/* Whether guests may make their drive slow. */
+extern bool soak_slow;
+
 /* ---- the run ---- */
 
 struct io {
