@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Put what the guest runs into its initramfs."""
 
+import atexit
 import os
 import pathlib
+import threading
 
 from images.initramfs import Initramfs
 from vmlib.profile import HERE
@@ -45,3 +47,18 @@ def write(kernel, build, path):
     for file in programs(build):
         image.program(f"vfn/bin/{file.name}", file)
     image.write(path)
+
+
+made = set()
+making = threading.Lock()
+
+
+def shared(kernel, build, folder):
+    """The initramfs of a kernel, which is the same for all of its guests: made once, and there until this process ends."""
+    path = folder / f"{kernel.name.split()[0]}.initramfs"
+    with making:
+        if path not in made:
+            write(kernel, build, path)
+            made.add(path)
+            atexit.register(path.unlink, missing_ok=True)
+    return path

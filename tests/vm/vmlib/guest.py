@@ -41,12 +41,12 @@ def start(profile, build, output):
     try:
         kernel = kernels.get(profile.guest["kernel"])
         accel = os.environ.get("VFN_ACCEL") or qemu.accelerator(kernel)
-        contents.write(kernel, build, folder / "initramfs")
+        initramfs = contents.shared(kernel, build, folder.parent)
         say(f"{profile.name}: booting {kernel.name} with {accel}")
-        with Guest(profile, kernel, folder / "initramfs", accel, folder) as guest:
+        with Guest(profile, kernel, initramfs, accel, folder) as guest:
             yield guest
     finally:
-        for image in [*folder.glob("*.img"), folder / "initramfs"]:
+        for image in folder.glob("*.img"):
             image.unlink(missing_ok=True)
 
 
