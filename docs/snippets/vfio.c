@@ -75,6 +75,12 @@ static void route_what_there_is(struct vfio_pci_device *pci)
 
 int main(int argc, char **argv)
 {
+	/* [guard] */
+	/* once, in main() */
+	if (vfn_sigbus_guard(true))
+		fail();
+	/* [guard-end] */
+
 	/* [open] */
 	struct vfio_pci_device pci = {};
 

@@ -5,6 +5,7 @@
 
 #include <vfn/iommu.h>
 #include <vfn/vfio/device.h>
+#include <vfn/vfio/guard.h>
 #include <vfn/vfio/pci.h>
 
 #endif /* VFN_VFIO_H */

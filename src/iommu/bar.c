@@ -6,7 +6,10 @@
 #include <vfn/support/mutex.h>
 
 #include "iommu/context.h"
+#include "os/os.h"
 #include "support/error.h"
+
+#define NAP_NS 1000
 
 struct mapped_bar {
 	struct mapped_bar *next;
@@ -18,12 +21,48 @@ struct mapped_bar {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct mapped_bar *bars;
 
+/*
+ * Handlers of signals walk the list without the lock, so its links are set at once. What a
+ * walker may still see is not freed: either it has begun before this says so, or it does not
+ * find any more what was taken out.
+ */
+static unsigned int walkers;
+
+#define LINK(p, mb) __atomic_store_n(p, mb, __ATOMIC_SEQ_CST)
+#define FOLLOW(p) __atomic_load_n(p, __ATOMIC_SEQ_CST)
+
 static void put(struct mapped_bar *mb)
 {
 	__autolock(&lock);
 
-	mb->next = bars;
-	bars = mb;
+	LINK(&mb->next, bars);
+	LINK(&bars, mb);
+}
+
+static void forget(struct mapped_bar *mb)
+{
+	while (__atomic_load_n(&walkers, __ATOMIC_SEQ_CST))
+		os_sleep_ns(NAP_NS);
+	free(mb);
+}
+
+bool iommu_bar_around(const void *addr, void **start, size_t *len)
+{
+	bool found = false;
+
+	__atomic_add_fetch(&walkers, 1, __ATOMIC_SEQ_CST);
+
+	for (struct mapped_bar *mb = FOLLOW(&bars); mb && !found; mb = FOLLOW(&mb->next)) {
+		found = (uintptr_t)addr - (uintptr_t)mb->bar.vaddr < mb->len;
+		if (found) {
+			*start = mb->bar.vaddr;
+			*len = mb->len;
+		}
+	}
+
+	__atomic_sub_fetch(&walkers, 1, __ATOMIC_SEQ_CST);
+
+	return found;
 }
 
 int iommu_add_bar(void *vaddr, size_t len, const struct iommu_bar *bar)
@@ -68,7 +107,7 @@ static struct mapped_bar *take(const void *vaddr)
 		struct mapped_bar *mb = *p;
 
 		if (mb->bar.vaddr == vaddr) {
-			*p = mb->next;
+			LINK(p, mb->next);
 			return mb;
 		}
 	}
@@ -89,7 +128,7 @@ int iommu_remove_bar(void *vaddr, size_t *len)
 		return -1;
 	}
 
-	free(mb);
+	forget(mb);
 
 	return 0;
 }

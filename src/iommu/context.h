@@ -105,6 +105,8 @@ struct iommu_bar {
 int iommu_add_bar(void *vaddr, size_t len, const struct iommu_bar *bar);
 int iommu_remove_bar(void *vaddr, size_t *len);
 void iommu_orphan_bars(int fd);
+/* For handlers of signals, which may call it at any time: the one that this address is in, all of it. */
+bool iommu_bar_around(const void *addr, void **start, size_t *len);
 /* The one that holds all of a range, with its offset there. */
 bool iommu_find_bar(const void *vaddr, size_t len, struct iommu_bar *bar);
 

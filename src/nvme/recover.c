@@ -181,6 +181,10 @@ static void end_all(struct nvme_ctrl *ctrl, struct ended *ended, bool events)
 
 static void give_up(struct nvme_ctrl *ctrl, enum vfn_nvme_state state, struct ended *ended)
 {
+	/* it may be its registers only that are out of reach */
+	if (state == VFN_NVME_GONE)
+		(void)vfio_pci_clear_master(&ctrl->pci);
+
 	end_all(ctrl, ended, true);
 	set_state(ctrl, state);
 	for (int i = 0; i < ctrl->priv.ncq; i++)
@@ -442,14 +446,17 @@ static int end_lost(struct nvme_ctrl *ctrl, uint32_t csts, const struct vfn_nvme
 		       vfn_fail(ENODEV, "%s has failed: reset or close it", nvme_name(ctrl));
 }
 
-/* Where ones are not what reads of a device that is gone give, configuration space tells. */
+/*
+ * Where ones are not what reads of a device that is gone give, configuration space tells. VFIO has
+ * a copy of vendor and device, but asks for the class.
+ */
 static bool answers(struct nvme_ctrl *ctrl)
 {
-	leint16_t vendor = 0;
+	leint32_t class = 0;
 
-	return vfn_vfio_pci_pread(&ctrl->pci, &vendor, sizeof(vendor), PCI_VENDOR_ID) !=
-		       sizeof(vendor) ||
-	       le16_to_cpu(vendor) != UINT16_MAX;
+	return vfn_vfio_pci_pread(&ctrl->pci, &class, sizeof(class), PCI_CLASS_REVISION) !=
+		       sizeof(class) ||
+	       le32_to_cpu(class) != UINT32_MAX;
 }
 
 static bool is_healthy(uint32_t csts)

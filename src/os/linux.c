@@ -108,6 +108,31 @@ int os_madvise(void *addr, size_t len, int advice)
 	return madvise(addr, len, advice);
 }
 
+int os_put_ones(void *addr, size_t len)
+{
+	void *ones = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (ones == MAP_FAILED)
+		return -1;
+
+	memset(ones, 0xff, len);
+	if (mremap(ones, len, len, MREMAP_MAYMOVE | MREMAP_FIXED, addr) == addr)
+		return 0;
+
+	(void)munmap(ones, len);
+	return -1;
+}
+
+int os_sigaction(int signum, const struct sigaction *act, struct sigaction *old)
+{
+	return sigaction(signum, act, old);
+}
+
+int os_raise(int signum)
+{
+	return raise(signum);
+}
+
 int os_mkdir(const char *path, unsigned int mode)
 {
 	return mkdir(path, mode);

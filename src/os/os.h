@@ -3,6 +3,7 @@
 #ifndef VFN_SRC_OS_OS_H
 #define VFN_SRC_OS_OS_H
 
+#include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -27,6 +28,14 @@ int os_ioctl(int fd, unsigned long request, void *arg);
 void *os_mmap(void *addr, size_t len, int prot, int flags, int fd, uint64_t offset);
 int os_munmap(void *addr, size_t len);
 int os_madvise(void *addr, size_t len, int advice);
+/*
+ * Put ordinary memory of ones in the place of mapped pages, in a handler of signals or not: other threads
+ * see what was there, or ones, and nothing in between.
+ */
+int os_put_ones(void *addr, size_t len);
+
+int os_sigaction(int signum, const struct sigaction *act, struct sigaction *old);
+int os_raise(int signum);
 
 int os_mkdir(const char *path, unsigned int mode);
 int os_unlink(const char *path);

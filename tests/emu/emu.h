@@ -497,6 +497,14 @@ struct emu_pci *emu_pci_find(const char *bdf);
 void emu_pci_remove(struct emu_pci *pci);
 
 /**
+ * emu_pci_revoke() - the process's mappings of its BARs have nothing behind them any more
+ *
+ * As when memory decoding is switched off: accesses raise SIGBUS, those to registers included,
+ * until the BAR is mapped again. The function itself goes on, unless it is removed, too.
+ */
+void emu_pci_revoke(struct emu_pci *pci);
+
+/**
  * emu_pci_request() - the kernel wants it back: whoever has asked to be told is
  */
 void emu_pci_request(struct emu_pci *pci);

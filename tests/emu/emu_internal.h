@@ -127,6 +127,8 @@ void mm_free_disk(uint8_t *disk, size_t size);
  * process give a SIGSEGV, and DMA of other devices is a violation.
  */
 void mm_show_bar(struct emu_pci *pci, unsigned int bar, bool shown);
+/* The process's mappings of all BARs stay, with nothing behind them. */
+void mm_revoke(struct emu_pci *pci);
 
 /* ------------------------------------------------------------------ spaces */
 

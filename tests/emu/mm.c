@@ -3,6 +3,7 @@
 #include "emu_internal.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +30,7 @@ struct bar_map {
 	struct emu_pci *pci;
 	unsigned int bar;
 	uint64_t offset;
+	bool revoked;
 };
 
 static struct mapping *mappings;
@@ -177,6 +179,20 @@ void mm_show_bar(struct emu_pci *pci, unsigned int bar, bool shown)
 	}
 }
 
+/* Pages beyond the end of a file. */
+void mm_revoke(struct emu_pci *pci)
+{
+	int fd = memfd_create("nothing", MFD_CLOEXEC);
+
+	for (struct bar_map *b = bar_maps; b < bar_maps + MAX_BAR_MAPS; b++) {
+		if (!b->addr || b->pci != pci)
+			continue;
+		mmap(b->addr, b->len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0);
+		__atomic_store_n(&b->revoked, true, __ATOMIC_RELEASE);
+	}
+	close(fd);
+}
+
 static void *map_registers(size_t len)
 {
 	return mmap(NULL, len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -205,6 +221,7 @@ void *mm_map_bar(struct emu_pci *pci, unsigned int bar, uint64_t offset, size_t 
 	map->pci = pci;
 	map->bar = bar;
 	map->offset = offset;
+	map->revoked = false;
 	__atomic_store_n(&map->addr, addr, __ATOMIC_RELEASE);
 
 	return addr;
@@ -230,9 +247,18 @@ static struct bar_map *hook_bar(void *addr, const char *what)
 	return map;
 }
 
+/* What the processor would do. */
+static bool is_revoked(const struct bar_map *map)
+{
+	return map && __atomic_load_n(&map->revoked, __ATOMIC_ACQUIRE);
+}
+
 uint32_t vfn_mmio_hook_read32(void *addr)
 {
-	struct bar_map *map;
+	struct bar_map *map = find_bar(addr);
+
+	if (is_revoked(map))
+		return *(volatile uint32_t *)addr;
 
 	emu_autolock();
 	map = hook_bar(addr, "read");
@@ -246,6 +272,10 @@ void vfn_mmio_hook_write32(void *addr, uint32_t val)
 {
 	struct bar_map *map = find_bar(addr);
 
+	if (is_revoked(map)) {
+		*(volatile uint32_t *)addr = val;
+		return;
+	}
 	if (map && map->bar == 0 && map->pci->ops && map->pci->ops->post &&
 	    map->pci->ops->post(map->pci, map->offset + ((char *)addr - map->addr), val))
 		return;
@@ -312,6 +342,32 @@ int os_munmap(void *addr, size_t len)
 	munmap(addr, len);
 
 	return ret;
+}
+
+/* Runs in handlers, so without the lock; what is mapped there stays mapped. */
+int os_put_ones(void *addr, size_t len)
+{
+	void *ones = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (ones == MAP_FAILED)
+		return -1;
+
+	memset(ones, 0xff, len);
+	if (mremap(ones, len, len, MREMAP_MAYMOVE | MREMAP_FIXED, addr) == addr)
+		return 0;
+
+	(void)munmap(ones, len);
+	return -1;
+}
+
+int os_sigaction(int signum, const struct sigaction *act, struct sigaction *old)
+{
+	return sigaction(signum, act, old);
+}
+
+int os_raise(int signum)
+{
+	return raise(signum);
 }
 
 int os_madvise(void *addr, size_t len, int advice)

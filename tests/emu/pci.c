@@ -283,6 +283,12 @@ void emu_pci_remove(struct emu_pci *pci)
 	pci->removed = true;
 }
 
+void emu_pci_revoke(struct emu_pci *pci)
+{
+	emu_autolock();
+	mm_revoke(pci);
+}
+
 void emu_pci_request(struct emu_pci *pci)
 {
 	emu_autolock();

@@ -20,7 +20,7 @@ from tap import run_tests, test
 # W17: who calls them is a program. The allocators that do not fail are for programs, and say so.
 ENDS_THE_PROCESS = {"exit", "_exit", "_Exit", "quick_exit", "abort", "__assert_fail", "__assert_perror_fail", "raise", "kill",
                     "err", "errx", "verr", "verrx", "backtrace_abort"}
-MAY_END_IT = {("support_mem.c.o", "abort"), ("support_inline.c.o", "backtrace_abort")}
+MAY_END_IT = {("support_mem.c.o", "abort"), ("support_inline.c.o", "backtrace_abort"), ("os_linux.c.o", "raise")}
 
 BEHIND_THE_BACK = {"pthread_create", "signal", "sigaction", "sigprocmask", "pthread_sigmask", "atexit", "on_exit", "fork",
                    "vfork", "system", "popen", "posix_spawn", "printf", "puts", "putchar", "vprintf", "perror",
@@ -30,9 +30,10 @@ BEHIND_THE_BACK = {"pthread_create", "signal", "sigaction", "sigprocmask", "pthr
 SYSTEM_CALLS = {
     "access": "access", "clock_gettime": "clock_gettime", "clock_nanosleep": "clock_nanosleep", "close": "close",
     "closedir": "close", "eventfd": "eventfd2", "fcntl": "fcntl", "fsync": "fsync", "getrlimit": "prlimit64", "ioctl": "ioctl", "madvise": "madvise",
-    "mkdir": "mkdir", "mkostemp": "openat getrandom", "mmap": "mmap", "munmap": "munmap", "open": "openat",
-    "opendir": "openat newfstatat", "pread": "pread64", "pwrite": "pwrite64", "read": "read", "readdir": "getdents64",
-    "readlink": "readlink", "rename": "rename", "unlink": "unlink", "write": "write",
+    "mkdir": "mkdir", "mkostemp": "openat getrandom", "mmap": "mmap", "mremap": "mremap", "munmap": "munmap", "open": "openat",
+    "opendir": "openat newfstatat", "pread": "pread64", "pwrite": "pwrite64", "raise": "getpid gettid tgkill", "read": "read",
+    "readdir": "getdents64",
+    "readlink": "readlink", "rename": "rename", "sigaction": "rt_sigaction", "unlink": "unlink", "write": "write",
 }
 ALLOCATOR = {"brk", "futex", "mprotect", "mremap"}
 
@@ -63,8 +64,16 @@ def the_process_is_never_ended():
 
 @test
 def nothing_happens_behind_the_programs_back():
-    wrong = calls(BEHIND_THE_BACK)
+    wrong = calls(BEHIND_THE_BACK) - {("os_linux.c.o", "sigaction")}
     assert not wrong, "\n".join(f"{place} calls {name}" for place, name in sorted(wrong))
+
+
+# H4: who asks for a handler of SIGBUS gets one, and nobody else does
+@test
+def signals_are_handled_by_the_guard_only():
+    places = {place for place, _ in calls({"os_sigaction", "os_raise"})}
+    assert places == {"vfio_guard.c.o"}, places
+    assert not calls({"vfn_sigbus_guard"}), calls({"vfn_sigbus_guard"})
 
 
 # W25: no measuring before main(). On x86-64 the size of a page is known without asking.

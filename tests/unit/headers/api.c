@@ -113,6 +113,7 @@ NAME(vfio_pci_map_bar, void *(pci *, int, size_t, uint64_t, int));
 NAME(vfio_pci_unmap_bar, void(pci *, int, void *, size_t, uint64_t));
 NAME(vfio_pci_read_config, ssize_t(pci *, void *, size_t, off_t));
 NAME(vfio_pci_write_config, ssize_t(pci *, void *, size_t, off_t));
+NAME(vfn_sigbus_guard, int(bool));
 NAME(vfn_vfio_request_fd, int(pci *));
 NAME(vfn_vfio_error_fd, int(pci *));
 NAME(vfn_vfio_select_irq, int(pci *, enum vfn_irq_type));

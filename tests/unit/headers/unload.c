@@ -6,6 +6,7 @@
 #include "../unit.h"
 
 #include <dlfcn.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,7 @@ struct copy {
 	int (*parse)(const char *text, char *bdf);
 	int (*choose)(const char *bdf, char *why, size_t len);
 	const char *(*last_error)(void);
+	int (*guard)(bool on);
 };
 
 static void load(struct copy *copy, const char *path)
@@ -31,11 +33,13 @@ static void load(struct copy *copy, const char *path)
 		fail_msg("%s", dlerror());
 	copy->parse = (int (*)(const char *, char *))dlsym(copy->handle, "vfn_pci_parse_bdf");
 	copy->last_error = (const char *(*)(void))dlsym(copy->handle, "vfn_last_error");
+	copy->guard = (int (*)(bool))dlsym(copy->handle, "vfn_sigbus_guard");
 	copy->choose =
 		(int (*)(const char *, char *, size_t))dlsym(copy->handle, "vfn_iommu_choose");
 	assert_non_null(copy->parse);
 	assert_non_null(copy->choose);
 	assert_non_null(copy->last_error);
+	assert_non_null(copy->guard);
 	assert_int_equal(copy->parse("01:00.0", bdf), 0);
 	assert_string_equal(bdf, "0000:01:00.0");
 }
@@ -106,11 +110,37 @@ static void copies_of_the_library_know_nothing_of_each_other(void **state)
 	assert_int_equal(dlclose(two.handle), 0);
 }
 
+static void *sigbus_handler(void)
+{
+	struct sigaction act;
+
+	assert_int_equal(sigaction(SIGBUS, NULL, &act), 0);
+
+	return (void *)act.sa_handler;
+}
+
+/* L5, H4 */
+static void guard_is_installed_on_request_only_and_goes(void **state)
+{
+	void *before = sigbus_handler();
+	struct copy copy;
+
+	load(&copy, library);
+	assert_ptr_equal(sigbus_handler(), before);
+	assert_int_equal(copy.guard(true), 0);
+	assert_ptr_not_equal(sigbus_handler(), before);
+	assert_int_equal(copy.guard(false), 0);
+	assert_ptr_equal(sigbus_handler(), before);
+	assert_int_equal(dlclose(copy.handle), 0);
+	assert_ptr_equal(sigbus_handler(), before);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(library_that_is_unloaded_leaves_nothing),
 		cmocka_unit_test(copies_of_the_library_know_nothing_of_each_other),
+		cmocka_unit_test(guard_is_installed_on_request_only_and_goes),
 	};
 
 	if (argc != 2)

@@ -259,6 +259,46 @@ static void failing_from_the_callback_is_busy(void **state)
 	stop(&m);
 }
 
+/* H4: what raises SIGBUS reads as ones, so that it is a controller that is gone; it may be alive all the same */
+static void controller_whose_registers_raise_sigbus_is_gone(void **state)
+{
+	struct told told = {};
+	struct machine m;
+
+	start_busy(&m, NULL);
+	assert_int_equal(vfn_sigbus_guard(true), 0);
+	emu_pci_revoke(emu_nvme_pci(m.nvme));
+	(void)post_flush(m.sq);
+	assert_fails_with(check_told(&m, &told), ENODEV);
+	assert_int_equal(told.n, OUT + 2);
+	assert_no_device(&m, VFN_NVME_GONE);
+	assert_false(emu_pci_bus_master(emu_nvme_pci(m.nvme)));
+	stop(&m);
+	emu_expect_violation("device closed while the controller is enabled");
+
+	memset(&m.ctrl, 0, sizeof(m.ctrl));
+	assert_int_equal(nvme_init(&m.ctrl, EMU_BDF, NULL), 0);
+	add_pair(&m, 16);
+	assert_works(&m);
+	stop(&m);
+	assert_int_equal(vfn_sigbus_guard(false), 0);
+}
+
+/* H4 */
+static void doorbell_that_raises_sigbus_does_no_harm(void **state)
+{
+	union nvme_cmd cmd = flush_cmd();
+	struct machine m;
+
+	start_with(&m, NULL);
+	assert_int_equal(vfn_sigbus_guard(true), 0);
+	emu_pci_remove(emu_nvme_pci(m.nvme));
+	emu_pci_revoke(emu_nvme_pci(m.nvme));
+	assert_fails_with(nvme_sync(&m.ctrl, m.sq, &cmd, NULL, 0, NULL), ENODEV);
+	stop(&m);
+	assert_int_equal(vfn_sigbus_guard(false), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -271,6 +311,8 @@ int main(void)
 		test(controller_that_does_not_stop_is_cut_off_and_failed),
 		test(failing_twice_tells_nobody_again),
 		test(failing_from_the_callback_is_busy),
+		test(controller_whose_registers_raise_sigbus_is_gone),
+		test(doorbell_that_raises_sigbus_does_no_harm),
 	};
 
 	return cmocka_run_group_tests_name("removal", tests, NULL, NULL);

@@ -26,12 +26,14 @@
 #define CALL(name) [SYS_##name] = #name
 
 static const char *const allowed[] = {
-	CALL(openat),	     CALL(close),	    CALL(fcntl),      CALL(ioctl),  CALL(mmap),
-	CALL(munmap),	     CALL(madvise),	    CALL(read),	      CALL(write),  CALL(pread64),
-	CALL(pwrite64),	     CALL(newfstatat),	    CALL(getdents64), CALL(access), CALL(readlink),
-	CALL(mkdir),	     CALL(getrandom),	    CALL(fsync),      CALL(rename), CALL(unlink),
-	CALL(clock_gettime), CALL(clock_nanosleep), CALL(prlimit64),  CALL(brk),    CALL(mprotect),
-	CALL(mremap),	     CALL(futex),	    CALL(eventfd2),
+	CALL(openat),	     CALL(close),	    CALL(fcntl),     CALL(ioctl),
+	CALL(mmap),	     CALL(munmap),	    CALL(madvise),   CALL(read),
+	CALL(write),	     CALL(pread64),	    CALL(pwrite64),  CALL(newfstatat),
+	CALL(getdents64),    CALL(access),	    CALL(readlink),  CALL(mkdir),
+	CALL(getrandom),     CALL(fsync),	    CALL(rename),    CALL(unlink),
+	CALL(clock_gettime), CALL(clock_nanosleep), CALL(prlimit64), CALL(brk),
+	CALL(mprotect),	     CALL(mremap),	    CALL(futex),     CALL(eventfd2),
+	CALL(rt_sigaction),  CALL(getpid),	    CALL(gettid),    CALL(tgkill),
 };
 
 #define ALLOWED (sizeof(allowed) / sizeof(allowed[0]))
@@ -76,7 +78,9 @@ static void use_everything(void)
 	assert_vfn(vfn_pci_bind_driver(bdf, "vfio-pci", NULL) == 0);
 
 	mem = guest_alloc(LEN);
+	assert_vfn(vfn_sigbus_guard(true) == 0);
 	assert_vfn(nvme_init(&ctrl, bdf, NULL) == 0);
+	assert_vfn(vfn_vfio_request_fd(&ctrl.pci) > 0);
 	assert_vfn(nvme_create_ioqpair(&ctrl, 1, DEPTH, -1, 0) == 0);
 	for (int i = 0; i < 2; i++) {
 		/* once not mapped, once mapped */
@@ -93,6 +97,7 @@ static void use_everything(void)
 	}
 	submit_and_poll(&ctrl, mem);
 	nvme_close(&ctrl);
+	assert_vfn(vfn_sigbus_guard(false) == 0);
 	guest_free(mem, LEN);
 }
 
