@@ -282,18 +282,29 @@ void host_trace(const char *event)
 		event);
 }
 
-long host_trace_count(const char *text)
+static long host_count(const char *what, const char *key, const char *value)
 {
 	char request[256], reply[256];
 	long count;
 
 	snprintf(request, sizeof(request),
-		 "{\"execute\": \"vfn-trace-count\", \"arguments\": {\"text\": \"%s\"}}\n", text);
+		 "{\"execute\": \"vfn-%s-count\", \"arguments\": {\"%s\": \"%s\"}}\n", what, key,
+		 value);
 	ask_host(request, reply, sizeof(reply));
 	if (sscanf(reply, "{\"return\": %ld}", &count) != 1)
 		fail_msg("%s", reply);
 
 	return count;
+}
+
+long host_trace_count(const char *text)
+{
+	return host_count("trace", "text", text);
+}
+
+long host_event_count(const char *name)
+{
+	return host_count("event", "name", name);
 }
 
 unsigned int guest_kernel_objects(pid_t pid)

@@ -78,6 +78,9 @@ void host_check(const char *name, uint64_t offset, size_t len, uint64_t seed);
 /* Have the host put a device's memory, at a physical address, into a file of this name. */
 void host_save(const char *name, uint64_t addr, size_t len);
 
+/* How often QEMU has told of an event of QMP. */
+long host_event_count(const char *name);
+
 /* Switch one of QEMU's trace events on; count its lines that start with this regular
  * expression. */
 void host_trace(const char *event);

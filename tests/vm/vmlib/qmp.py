@@ -13,6 +13,7 @@ class QMP:
 
     def __init__(self, sock):
         sock.settimeout(30)
+        self.events = []
         self.file = sock.makefile("rw", encoding="utf-8", newline="\n")
         self.receive()
         self.execute({"execute": "qmp_capabilities"})
@@ -28,7 +29,7 @@ class QMP:
         return json.loads(line)
 
     def execute(self, command):
-        """Send one command, pass over events, return the reply with its "return" or "error"."""
+        """Send one command, keep the names of events, return the reply with its "return" or "error"."""
         try:
             self.file.write(json.dumps(command) + "\n")
             self.file.flush()
@@ -38,3 +39,9 @@ class QMP:
             message = self.receive()
             if "return" in message or "error" in message:
                 return message
+            self.events.append(message.get("event"))
+
+    def event_count(self, name):
+        """How often an event has come so far."""
+        self.execute({"execute": "query-status"})
+        return self.events.count(name)
