@@ -134,7 +134,7 @@ int nvme_enable(struct nvme_ctrl *ctrl)
 		return vfn_fail(ENODEV, "the controller is closed");
 
 	/* a reset of the function may have taken these away */
-	if (vfn_vfio_pci_set_master(&ctrl->pci) || nvme_enable_cmb(ctrl))
+	if (vfn_vfio_pci_set_master(&ctrl->pci) || nvme_enable_cmb(ctrl) || nvme_enable_pmr(ctrl))
 		return -1;
 
 	cc = command_sets(ctrl) << CC_CSS_SHIFT | (uint32_t)ctrl->config.mps << CC_MPS_SHIFT |

@@ -306,8 +306,9 @@ struct nvme_region {
 int nvme_map_region(struct nvme_ctrl *ctrl, struct nvme_region *region);
 void nvme_unmap_region(struct nvme_ctrl *ctrl, const struct nvme_region *region);
 
-/* cmb.c: let the controller know of the buffer that is configured, if there is one. */
+/* cmb.c, pmr.c: let the controller know of the buffer, and of the region, that there is, if there is one. */
 int nvme_enable_cmb(struct nvme_ctrl *ctrl);
+int nvme_enable_pmr(struct nvme_ctrl *ctrl);
 
 /*
  * cmb.c, pmr.c: what another program has left enabled when it died would hide memory

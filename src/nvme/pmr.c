@@ -89,6 +89,14 @@ static int set_address(struct nvme_ctrl *ctrl, uint64_t iova)
 	return 0;
 }
 
+static int open_region(struct nvme_ctrl *ctrl, uint32_t cap, uint64_t iova)
+{
+	if (enable(ctrl, cap))
+		return -1;
+
+	return PMRCAP_CMSS(cap) ? set_address(ctrl, iova) : 0;
+}
+
 static void disable(struct nvme_ctrl *ctrl, uint32_t cap)
 {
 	if (PMRCAP_CMSS(cap)) {
@@ -96,6 +104,27 @@ static void disable(struct nvme_ctrl *ctrl, uint32_t cap)
 		nvme_write32(ctrl, NVME_REG_PMRMSCU, 0);
 	}
 	nvme_write32(ctrl, NVME_REG_PMRCTL, 0);
+}
+
+/* A reset of the controller leaves it alone, one of the function does not. */
+int nvme_enable_pmr(struct nvme_ctrl *ctrl)
+{
+	uint32_t cap;
+	int saved;
+
+	if (!ctrl->priv.has_pmr || !CAP_PMRS(ctrl->priv.cap) ||
+	    nvme_read32(ctrl, NVME_REG_PMRCTL) & PMRCTL_EN)
+		return 0;
+
+	cap = nvme_read32(ctrl, NVME_REG_PMRCAP);
+	if (!open_region(ctrl, cap, ctrl->priv.pmr_iova))
+		return 0;
+
+	saved = errno;
+	disable(ctrl, cap);
+	errno = saved;
+
+	return -1;
 }
 
 void nvme_forget_pmr(struct nvme_ctrl *ctrl)
@@ -129,9 +158,11 @@ int vfn_nvme_pmr_map(struct nvme_ctrl *ctrl, struct vfn_nvme_pmr *pmr)
 	if (nvme_map_region(ctrl, &region))
 		return -1;
 
-	if (enable(ctrl, cap) || (PMRCAP_CMSS(cap) && set_address(ctrl, region.iova)))
+	if (open_region(ctrl, cap, region.iova))
 		goto undo;
 
+	ctrl->priv.has_pmr = true;
+	ctrl->priv.pmr_iova = region.iova;
 	*pmr = (struct vfn_nvme_pmr){
 		.bar = region.bar,
 		.vaddr = region.vaddr,
@@ -160,6 +191,7 @@ void vfn_nvme_pmr_unmap(struct nvme_ctrl *ctrl, struct vfn_nvme_pmr *pmr)
 	(void)*(volatile uint8_t *)pmr->vaddr;
 	(void)nvme_read32(ctrl, NVME_REG_PMRSTS);
 
+	ctrl->priv.has_pmr = false;
 	disable(ctrl, nvme_read32(ctrl, NVME_REG_PMRCAP));
 	nvme_unmap_region(ctrl, &(struct nvme_region){
 					.bar = pmr->bar,

@@ -868,7 +868,7 @@ void emu_nvme_fail_regs(struct emu_nvme *nvme, unsigned int nth, uint32_t value)
 
 /**
  * enum emu_nvme_flag - states that a test switches on and off
- * @EMU_NEVER_READY: CSTS.RDY does not become 1
+ * @EMU_NEVER_READY: CSTS.RDY does not become 1, nor persistent memory ready
  * @EMU_NEVER_UNREADY: CSTS.RDY does not become 0
  * @EMU_CFS_AT_ENABLE: enabling gives CSTS.CFS
  * @EMU_NEVER_SHUT_DOWN: CSTS.SHST stays at "in progress"

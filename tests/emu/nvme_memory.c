@@ -188,7 +188,9 @@ static void write_pmrctl(struct emu_nvme *n, uint32_t val)
 	if (val & ~1u)
 		nvme_report(n, "PMRCTL written with reserved bits: 0x%x", val);
 	if (val & 1 && !p->enabled)
-		p->ready_at = n->o.pmr.never_ready ? NEVER : clock_now() + n->o.pmr.ready_ns;
+		p->ready_at = n->o.pmr.never_ready || n->flags[EMU_NEVER_READY] ?
+				      NEVER :
+				      clock_now() + n->o.pmr.ready_ns;
 	p->enabled = val & 1;
 	if (!p->enabled)
 		show_pmr(n, false);

@@ -110,6 +110,8 @@ struct nvme_ctrl {
 		int state;
 		unsigned int acl;
 		bool delivering;
+		bool has_pmr;
+		iova_t pmr_iova;
 	} priv;
 };
 

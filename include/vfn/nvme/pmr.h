@@ -40,7 +40,8 @@ struct vfn_nvme_pmr {
  *
  * What the CPU has written is persistent once a read of PMRSTS, or of the
  * region, has returned (PMRCAP.PMRWBM says which); vfn_nvme_pmr_unmap() does both. A reset of
- * the function disables the region: unmap it and map it anew.
+ * the function disables the region, which raises SIGBUS or reads as ones then; nvme_enable(), and so
+ * vfn_nvme_reset_ctrl(), enables it again at the same address.
  *
  * Thread rule: one thread at a time per controller.
  *

@@ -287,6 +287,83 @@ static void what_somebody_left_enabled_hides_no_memory(void **state)
 	stop(&m);
 }
 
+/* A write from the region, which the controller finds at the address that it was told. */
+static void assert_reachable(struct machine *m, const struct vfn_nvme_pmr *pmr)
+{
+	union nvme_cmd cmd = rw_cmd(OP_WRITE, 0, 8);
+	char *disk = emu_nvme_disk(m->nvme, 1, NULL);
+
+	strcat(pmr->vaddr, "+");
+	assert_int_equal(nvme_sync(&m->ctrl, m->sq, &cmd, pmr->vaddr, PAGE, NULL), 0);
+	assert_string_equal(disk, pmr->vaddr);
+}
+
+static void a_region_is_there_after_a_reset_of_the_function(void **state)
+{
+	struct vfn_nvme_pmr pmr = {};
+	struct machine m;
+
+	(void)state;
+	for (int no_cmss = 0; no_cmss < 2; no_cmss++) {
+		struct emu_nvme_opts opts = with_pmr();
+
+		opts.pmr.no_cmss = no_cmss;
+		start_pair(&m, &opts, 8);
+		assert_int_equal(vfn_nvme_pmr_map(&m.ctrl, &pmr), 0);
+		strcpy(pmr.vaddr, "kept");
+
+		/* its own reset does not end, so the function has one */
+		emu_nvme_set(m.nvme, EMU_NEVER_UNREADY, true);
+		assert_int_equal(vfn_nvme_reset_ctrl(&m.ctrl, NULL), 0);
+		assert_int_equal(emu_call_count("ioctl DEVICE_RESET"), 1);
+		emu_nvme_set(m.nvme, EMU_NEVER_UNREADY, false);
+		assert_int_equal(emu_nvme_reg(m.nvme, REG_PMRCTL), 1);
+		assert_string_equal(pmr.vaddr, "kept");
+		if (!no_cmss)
+			assert_reachable(&m, &pmr);
+
+		/* and one that the program asks for */
+		assert_int_equal(nvme_reset(&m.ctrl), 0);
+		assert_int_equal(vfio_reset(&m.ctrl.pci.dev), 0);
+		assert_int_equal(vfn_nvme_reset_ctrl(&m.ctrl, NULL), 0);
+		if (!no_cmss)
+			assert_reachable(&m, &pmr);
+
+		vfn_nvme_pmr_unmap(&m.ctrl, &pmr);
+		assert_int_equal(vfio_reset(&m.ctrl.pci.dev), 0);
+		assert_int_equal(vfn_nvme_reset_ctrl(&m.ctrl, NULL), 0);
+		assert_disabled(&m);
+		stop(&m);
+		emu_fini();
+		emu_init();
+	}
+}
+
+static void a_region_that_does_not_come_back_fails_the_reset(void **state)
+{
+	struct emu_nvme_opts opts = with_pmr();
+	struct vfn_nvme_pmr pmr = {};
+	struct machine m;
+
+	(void)state;
+	start_pair(&m, &opts, 8);
+	assert_int_equal(vfn_nvme_pmr_map(&m.ctrl, &pmr), 0);
+	assert_int_equal(nvme_reset(&m.ctrl), 0);
+	assert_int_equal(vfio_reset(&m.ctrl.pci.dev), 0);
+	emu_nvme_set(m.nvme, EMU_NEVER_READY, true);
+	assert_fails_with(vfn_nvme_reset_ctrl(&m.ctrl, NULL), ETIMEDOUT);
+	assert_error_has("persistent memory is not ready");
+	assert_int_equal(vfn_nvme_get_state(&m.ctrl), VFN_NVME_FAILED);
+	assert_disabled(&m);
+
+	emu_nvme_set(m.nvme, EMU_NEVER_READY, false);
+	assert_int_equal(vfn_nvme_reset_ctrl(&m.ctrl, NULL), 0);
+	strcpy(pmr.vaddr, "back");
+	assert_reachable(&m, &pmr);
+	vfn_nvme_pmr_unmap(&m.ctrl, &pmr);
+	stop(&m);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -302,6 +379,8 @@ int main(void)
 		test(any_failure_leaves_the_region_disabled),
 		test(a_region_of_a_controller_that_is_gone_is_let_go),
 		test(what_somebody_left_enabled_hides_no_memory),
+		test(a_region_is_there_after_a_reset_of_the_function),
+		test(a_region_that_does_not_come_back_fails_the_reset),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
