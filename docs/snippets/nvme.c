@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The nvme layer: the same read in four ways, many at a time, vectors, time limits, events. */
 #include <stdio.h>
+#include <unistd.h>
 
 #include <nvme/types.h>
 #include <vfn/nvme.h>
@@ -244,6 +245,56 @@ static void poll_until_done(struct load *load, struct nvme_sq *sq)
 }
 /* [recovery-end] */
 
+/* [removal] */
+/* Whether the kernel has told of an event since the last look; a descriptor of -1 never does. */
+static bool has_told(int fd)
+{
+	uint64_t count;
+
+	return read(fd, &count, sizeof(count)) == sizeof(count);
+}
+
+/* Until the work is done, or the device has to go; it can be closed then. */
+static void poll_until_done_or_removed(struct load *load, struct nvme_sq *sq)
+{
+	const struct vfn_nvme_recovery recovery = {
+		.complete = ended,
+		.opaque = load,
+		.flags = VFN_NVME_RECOVER_RESET,
+	};
+	int wanted = vfn_vfio_request_fd(&load->ctrl->pci); /* -1 where the kernel does not tell */
+	int error = vfn_vfio_error_fd(&load->ctrl->pci);
+	uint64_t look = get_ticks(), every = vfn_ticks_freq() / 10, end = UINT64_MAX;
+	struct vfn_nvme_done done[DEPTH];
+
+	while (load->out && look < end) {
+		load->out -= vfn_nvme_io_poll(sq, done, DEPTH);
+		/* ... submit more, if end is UINT64_MAX ... */
+
+		if (get_ticks() - look < every)
+			continue;
+		look = get_ticks();
+
+		/* somebody removes it: what is out has a second, nothing new is begun */
+		if (has_told(wanted) && end == UINT64_MAX)
+			end = look + vfn_ticks_freq();
+
+		/* nobody knows what has become of its transfers: start anew */
+		if (has_told(error) && (vfn_nvme_fail_ctrl(load->ctrl, &recovery) ||
+					vfn_nvme_reset_ctrl(load->ctrl, &recovery) < 0))
+			break;
+
+		/* gone without a word, or beyond help: ended() has been called for everything */
+		if (vfn_nvme_check_timeouts(load->ctrl, &recovery) < 0)
+			break;
+	}
+
+	/* time is up: what is left ends now */
+	if (load->out && vfn_nvme_fail_ctrl(load->ctrl, &recovery))
+		fail();
+}
+/* [removal-end] */
+
 static void read_whatever_happens(struct nvme_ctrl *ctrl, struct nvme_sq *sq, char *buf)
 {
 	struct load load = { .ctrl = ctrl };
@@ -251,10 +302,15 @@ static void read_whatever_happens(struct nvme_ctrl *ctrl, struct nvme_sq *sq, ch
 
 	if (vfn_nvme_io_prep(&read, ctrl, nvme_cmd_read, 1, 9))
 		fail();
-	for (; load.out < DEPTH; load.out++)
-		if (vfn_nvme_io_submit(sq, &read, 0, 1, buf, buf))
-			fail();
-	poll_until_done(&load, sq);
+	for (int removable = 0; removable < 2; removable++) {
+		for (; load.out < DEPTH; load.out++)
+			if (vfn_nvme_io_submit(sq, &read, 0, 1, buf, buf))
+				fail();
+		if (removable)
+			poll_until_done_or_removed(&load, sq);
+		else
+			poll_until_done(&load, sq);
+	}
 }
 
 /* [event] */
