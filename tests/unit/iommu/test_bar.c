@@ -39,6 +39,22 @@ static int teardown_peer(void **state)
 	return teardown(state) ? -1 : ret;
 }
 
+static void address_is_in_a_bar_from_its_first_byte_to_its_last(void **state)
+{
+	size_t len = 0;
+	void *start = NULL;
+
+	assert_false(iommu_bar_around(bar - 1, &start, &len));
+	assert_false(iommu_bar_around(bar + BAR_PAGES * PAGE, &start, &len));
+	assert_int_equal(len, 0);
+	assert_true(iommu_bar_around(bar, &start, &len));
+	assert_ptr_equal(start, bar);
+	assert_int_equal(len, BAR_PAGES * PAGE);
+	start = NULL;
+	assert_true(iommu_bar_around(bar + BAR_PAGES * PAGE - 1, &start, &len));
+	assert_ptr_equal(start, bar);
+}
+
 static void memory_of_a_device_is_mapped_for_another(void **state)
 {
 	const struct emu_usage before = emu_usage();
@@ -180,6 +196,7 @@ static void mapping_a_bar_leaves_nothing_whatever_fails(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		test(address_is_in_a_bar_from_its_first_byte_to_its_last),
 		test(memory_of_a_device_is_mapped_for_another),
 		test(memory_of_a_device_may_be_its_own),
 		test(second_view_of_a_region_has_its_offset),

@@ -154,13 +154,7 @@ static void registers_of_zeros_and_no_configuration_space_mean_gone(void **state
 	start_busy(&m, NULL);
 	take_away(&m);
 	before = emu_now();
-	assert_fails_with(vfn_nvme_check_timeouts(&m.ctrl,
-						  &(struct vfn_nvme_recovery){
-							  .complete = complete,
-							  .opaque = &told,
-							  .flags = VFN_NVME_RECOVER_RESET,
-						  }),
-			  ENODEV);
+	assert_fails_with(check_told(&m, &told), ENODEV);
 	assert_error_has("is gone");
 	assert_true(emu_now() - before < MS);
 	assert_ended_once(&told, VFN_NVME_STATUS_LOST);

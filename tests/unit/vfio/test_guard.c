@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -221,14 +222,22 @@ static void handler_without_information_is_called_too(void **state)
 	assert_int_equal(called, SIGBUS);
 }
 
-/* H4: nobody's access, though the fields of the signal may look like an address of ours */
+/* H4: nobody's access, though the sender's numbers may look like an address of ours */
 static void signal_that_was_sent_is_handed_on(void **state)
 {
+	siginfo_t info = { .si_code = SI_QUEUE };
+
 	set_action(&(struct sigaction){ .sa_sigaction = fill_in, .sa_flags = SA_SIGINFO });
 	assert_int_equal(vfn_sigbus_guard(true), 0);
 	called = 0;
 	raise(SIGBUS);
 	assert_int_equal(called, SIGBUS);
+
+	called = 0;
+	info.si_addr = (void *)small_bar;
+	assert_int_equal(syscall(SYS_rt_tgsigqueueinfo, getpid(), gettid(), SIGBUS, &info), 0);
+	assert_int_equal(called, SIGBUS);
+	assert_int_equal(small_bar[0], 0);
 	assert_int_equal(vfn_sigbus_guard(false), 0);
 
 	set_handler(SIG_IGN);
@@ -321,6 +330,16 @@ static void guard_that_goes_leaves_what_was_there(void **state)
 		assert_int_equal(vfn_sigbus_guard(false), 0);
 		assert_ptr_equal(action_now(), just_fill_in);
 	}
+}
+
+/* Threads may have a stack for handlers, because theirs is small, or full. */
+static void guard_runs_on_the_stack_for_handlers(void **state)
+{
+	struct sigaction guard;
+
+	assert_int_equal(vfn_sigbus_guard(true), 0);
+	assert_int_equal(sigaction(SIGBUS, NULL, &guard), 0);
+	assert_true(guard.sa_flags & SA_ONSTACK);
 }
 
 static void handler_in_the_place_of_the_guard_has_to_go_first(void **state)
@@ -433,6 +452,7 @@ int main(void)
 		guard_test(handler_finds_the_signals_blocked_that_it_has_asked_for),
 		guard_test(address_that_is_no_bar_any_more_is_handed_on),
 		guard_test(guard_that_goes_leaves_what_was_there),
+		guard_test(guard_runs_on_the_stack_for_handlers),
 		guard_test(handler_in_the_place_of_the_guard_has_to_go_first),
 		guard_test(library_has_no_handler_unless_asked),
 		guard_test(threads_are_guarded),
