@@ -4,7 +4,7 @@
 BUILD  ?= build
 PREFIX ?= /usr/local
 
-.PHONY: all check check-vm check-vm-long check-arm64 soak demo bench bench-check bench-build fuzz coverage lint docs prepush install clean help \
+.PHONY: all check check-vm check-vm-long check-arm64 soak demo bench bench-check bench-build fuzz mutants coverage lint docs prepush install clean help \
 	lint-format lint-gcc lint-clang lint-scan-build lint-cppcheck lint-sparse lint-valgrind
 
 # The plain build of everything; what it is made of can be changed with "meson configure build".
@@ -78,6 +78,11 @@ fuzz:
 	@CC=clang ci/build $(BUILD)/fuzz -Dfuzz=true -Db_sanitize=address,undefined -Db_lundef=false -Dtests=enabled \
 		-Dtools=disabled -Dvm_tests=disabled -Ddocs=disabled -- fuzz-programs
 	@tests/fuzz/run --build $(BUILD)/fuzz
+
+# MUTANTS, MUTANTS_SEED, MUTANTS_AT and MUTANTS_JOBS on the command line of make are in the environment of the script.
+mutants:
+	@ci/install-deps build
+	@nice -n 10 tests/mutation/mutants.py --build $(BUILD)/mutants
 
 coverage:
 	@ci/install-deps build lint
@@ -156,9 +161,11 @@ help:
 	@echo 'make bench-check  no instruction count is 2 % above bench/figures.json; ARGS=--update for new figures'
 	@echo 'make fuzz       libFuzzer on parsers, hostile kernels and devices, and models, FUZZ_TIME=20 seconds each;'
 	@echo '                FUZZ=NAME,... chooses, FUZZ_RUNS=N counts executions instead'
+	@echo 'make mutants    change the library in MUTANTS=300 places, one at a time: "make check" has to notice 85 % of the changes;'
+	@echo '                MUTANTS_SEED=N chooses others, MUTANTS_AT=FILE:LINE all of a line; takes about half an hour'
 	@echo 'make coverage   line coverage of src/ by the unit tests'
 	@echo 'make lint       clang-format, gcc and clang with -Werror, scan-build, cppcheck, sparse, valgrind'
 	@echo 'make docs       the manual, in $(BUILD)/docs/docs/html, and the manual pages; no warning is let through'
-	@echo 'make prepush    all of the above tests and checks: what CI runs'
+	@echo 'make prepush    all of the above tests and checks but mutants: what CI runs'
 	@echo 'make install    install below PREFIX=$(PREFIX) (and DESTDIR)'
 	@echo 'make clean      remove $(BUILD)/'
