@@ -16,13 +16,15 @@ The environment chooses:
   MUTANTS_JOBS=N  how many at a time, 2 without
   MUTANTS_PATIENCE=S  seconds of tests in each build after which one has survived, 60 without
 
-Those that nothing can notice are in the file "explained": four lines each, with an empty line between: the file; the code
-as it is behind "- "; as it was changed behind "+ "; why. The exit status is 1 where less than 85 % of the others are killed.
+Those that nothing can notice are in the file "explained": four lines each, with an empty line between: the file, or a pattern
+of the shell; the code as it is behind "- "; as it was changed behind "+ "; why. The exit status is 1 where less than 85 % of the
+others are killed.
 """
 
 import argparse
 import collections
 import concurrent.futures
+import fnmatch
 import hashlib
 import importlib.machinery
 import importlib.util
@@ -262,16 +264,18 @@ class Coverage:
     def of(self, place):
         """The tests that execute a place; where no line of it is known, those that execute its file.
 
-        First comes what noticed it in an earlier run, then what is named like the file, or has noticed something in it.
+        First comes what noticed it in an earlier run, then what is named like the file, has noticed something in it, or is
+        named like its folder.
         """
         lines = self.tests.get(place.file, {})
         known = self.known.get(place.file, set())
         wanted = known.intersection(range(place.first, place.last + 1)) or known
         names = {name for number in wanted for name in lines.get(number, ())}
-        stem = pathlib.Path(place.file).stem
+        stem, layer = pathlib.Path(place.file).stem, pathlib.Path(place.file).parent.name
         killer = self.killers.get(name_of(place, False))
         return sorted(names, key=lambda name: (name != killer, stem not in name.split("-"),
-                                               -self.noticed[place.file, name], self.seconds[name][0], name))
+                                               -self.noticed[place.file, name], layer not in name.split("-"),
+                                               self.seconds[name][0], name))
 
     def remember(self, place, name):
         """Which test has noticed a change: it is the first that is tried the next time."""
@@ -379,7 +383,8 @@ def read_explained(path, found):
     entries = path.read_text(encoding="utf-8").split("\n\n") if path.exists() else []
     for entry in filter(None, (re.sub(r"^#.*\n?", "", entry, flags=re.MULTILINE).strip() for entry in entries)):
         file, was, shown, *why = [line.strip() for line in entry.split("\n")]
-        fit = [place for place in found if (place.file, f"- {place.was}", f"+ {place.shown}") == (file, was, shown)]
+        fit = [place for place in found
+               if fnmatch.fnmatch(place.file, file) and (f"- {place.was}", f"+ {place.shown}") == (was, shown)]
         if not fit or not why:
             die(f"{path}: there is no such place, or no reason:\n{entry}")
         explained |= {place: " ".join(why) for place in fit}
