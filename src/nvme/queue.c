@@ -107,7 +107,7 @@ int nvme_configure_cq_mem(struct nvme_ctrl *ctrl, int qid, int qsize, int vector
 	if (ctrl->cq[qid].qsize)
 		return vfn_fail(EEXIST, "%s: completion queue %d exists already", nvme_name(ctrl),
 				qid);
-	if (vector < -1 || (vector >= 0 && (unsigned int)vector >= ctrl->pci.dev.irq_info.count))
+	if (vector != -1 && (unsigned int)vector >= ctrl->pci.dev.irq_info.count)
 		return vfn_fail(EINVAL, "%s: vector %d is not among the %u of the device, nor -1",
 				nvme_name(ctrl), vector, ctrl->pci.dev.irq_info.count);
 

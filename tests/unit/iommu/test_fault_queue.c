@@ -111,6 +111,7 @@ static void device_that_cannot_stays_as_it_was(void **state)
 	assert_int_equal(iommufd_alloc_fault_queue(&fq), 0);
 	emu_iommu()->no_fault_hwpt = true;
 	assert_fails_with(iommufd_set_fault_queue(ctx, &fq, pci.dev.fd), ENOTSUP);
+	assert_error_has("does not hand page faults on");
 	emu_iommu()->no_fault_hwpt = false;
 	emu_iommu()->no_pri = true;
 	assert_fails_with(iommufd_set_fault_queue(ctx, &fq, pci.dev.fd), ENODEV);

@@ -285,11 +285,24 @@ static void model_check(int page)
 		assert_int_equal(iova, MODEL_START + (uint64_t)model.at[page] * PAGE + 5);
 }
 
+/* The tree knows the longest free part, by which it tells where not to look. */
+static void model_check_room(void)
+{
+	int longest = 0;
+
+	for (int at = 0, n = 0; at < MODEL_PAGES; at++) {
+		n = model.used[at] ? 0 : n + 1;
+		longest = n > longest ? n : longest;
+	}
+	assert_int_equal(ctx->extents->max_free, longest * PAGE);
+}
+
 static void model_step(void)
 {
 	int page = rand() % MODEL_PAGES, n = 0, want = 1 + rand() % 6;
 
 	model_check(page);
+	model_check_room();
 	if (model.at[page] >= 0) {
 		model_unmap(page);
 		return;

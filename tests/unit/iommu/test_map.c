@@ -271,6 +271,14 @@ static void map_without_memory_in_the_kernel_is_enomem(void **state)
 	assert_error_has("short of memory");
 }
 
+/* what iommufd says of an address beyond its reach */
+static void map_that_overflows_in_the_kernel_is_einval(void **state)
+{
+	emu_fail_at(EMU_DMA_MAP, 1, EOVERFLOW);
+	assert_fails_with(iommu_map_vaddr(ctx, mem, PAGE, NULL, 0), EINVAL);
+	assert_error_has("cannot map 4096 bytes");
+}
+
 /* D9 */
 static void map_beyond_the_mapping_limit_is_enomem_and_says_so(void **state)
 {
@@ -377,6 +385,7 @@ int main(void)
 		test(map_of_no_memory_is_refused),
 		test(map_beyond_the_memlock_limit_is_enomem_and_says_so),
 		test(map_without_memory_in_the_kernel_is_enomem),
+		test(map_that_overflows_in_the_kernel_is_einval),
 		test_closed(map_beyond_the_mapping_limit_is_enomem_and_says_so),
 		test(map_leaves_nothing_whatever_fails),
 		test(fixed_map_leaves_nothing_whatever_fails),

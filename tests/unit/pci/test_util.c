@@ -106,6 +106,14 @@ static void unbind_then_bind_changes_driver(void **state)
 	assert_fails_with(pci_bind(EMU_BDF, "nvme"), EBUSY);
 }
 
+static void unbind_that_the_kernel_refuses_says_so(void **state)
+{
+	add_bound(EMU_BDF, "nvme");
+	emu_fail_at(EMU_WRITE, 1, EPERM);
+	assert_fails_with(pci_unbind(EMU_BDF), EPERM);
+	assert_error_has("cannot unbind: Operation not permitted");
+}
+
 static void bind_to_driver_that_is_missing_says_modprobe(void **state)
 {
 	add_bound(EMU_BDF, "");
@@ -210,6 +218,9 @@ static void sriov_functions_know_each_other(void **state)
 	assert_false(pci_is_pf(EMU_BDF3));
 	assert_false(pci_is_sriov_supported(EMU_BDF3));
 
+	bdf = pci_get_vf_bdf(EMU_BDF, 1);
+	assert_string_equal(bdf, EMU_BDF2);
+	free(bdf);
 	bdf = pci_get_vf_bdf(EMU_BDF, 2);
 	assert_string_equal(bdf, EMU_BDF3);
 	free(bdf);
@@ -218,6 +229,14 @@ static void sriov_functions_know_each_other(void **state)
 	free(bdf);
 	assert_int_equal(pci_vf_get_vfnum(EMU_BDF2), 1);
 	assert_int_equal(pci_vf_get_vfnum("03:00.0"), 2);
+}
+
+static void sriov_link_that_cannot_be_read_is_no_answer(void **state)
+{
+	add_virtual_functions();
+	emu_file_error("/sys/bus/pci/devices/" EMU_BDF3 "/physfn", EACCES);
+	assert_null_with(pci_vf_get_pf_bdf(EMU_BDF3), EACCES);
+	assert_error_has("cannot read physfn");
 }
 
 static void sriov_number_out_of_range_is_refused(void **state)
@@ -338,6 +357,7 @@ int main(void)
 		test(driver_bound_is_named),
 		test(driver_absent_is_enoent),
 		test(unbind_then_bind_changes_driver),
+		test(unbind_that_the_kernel_refuses_says_so),
 		test(bind_to_driver_that_is_missing_says_modprobe),
 		test(bind_to_name_that_is_a_path_is_einval),
 		test(new_id_then_remove_id_takes_and_forgets),
@@ -346,6 +366,7 @@ int main(void)
 		test(group_absent_is_enodev_with_hint),
 		test(vfio_id_is_name_of_cdev),
 		test(sriov_functions_know_each_other),
+		test(sriov_link_that_cannot_be_read_is_no_answer),
 		test(sriov_number_out_of_range_is_refused),
 		test(numvfs_is_written_and_read_back),
 		test(numvfs_that_cannot_be_is_refused),
