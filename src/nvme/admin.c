@@ -281,25 +281,18 @@ int nvme_admin(struct nvme_ctrl *ctrl, union nvme_cmd *sqe, void *buf, size_t le
 	return nvme_sync(ctrl, ctrl->adminq.sq, sqe, buf, len, cqe_copy);
 }
 
-int nvme_fetch_identify(struct nvme_ctrl *ctrl, uint8_t cns, uint16_t cntid,
-			struct iommu_dmabuf *buffer)
+int nvme_admin_page(struct nvme_ctrl *ctrl, union nvme_cmd *cmd, struct iommu_dmabuf *buffer)
 {
-	union nvme_cmd cmd;
-
 	if (ctrl->priv.lost.len)
-		return vfn_fail(EBUSY, "%s: an earlier Identify has not completed: close it",
+		return vfn_fail(EBUSY, "%s: an earlier admin command has not completed: close it",
 				nvme_name(ctrl));
 
-	if (iommu_get_dmabuf(__iommu_ctx(ctrl), buffer, IDENTIFY_SIZE, IOMMU_MAP_EPHEMERAL))
+	if (!buffer->len &&
+	    iommu_get_dmabuf(__iommu_ctx(ctrl), buffer, IDENTIFY_SIZE, IOMMU_MAP_EPHEMERAL))
 		return -1;
 
-	cmd.identify = (struct nvme_cmd_identify){
-		.opcode = ADMIN_IDENTIFY,
-		.dptr.prp1 = cpu_to_le64(buffer->iova),
-		.cns = cns,
-		.ctrlid = cpu_to_le16(cntid),
-	};
-	if (nvme_admin(ctrl, &cmd, NULL, 0, NULL)) {
+	cmd->dptr.prp1 = cpu_to_le64(buffer->iova);
+	if (nvme_admin(ctrl, cmd, NULL, 0, NULL)) {
 		int saved = errno;
 
 		/* where it may still be written to, it stays until the controller is disabled */
@@ -314,6 +307,16 @@ int nvme_fetch_identify(struct nvme_ctrl *ctrl, uint8_t cns, uint16_t cntid,
 	}
 
 	return 0;
+}
+
+int nvme_fetch_identify(struct nvme_ctrl *ctrl, uint8_t cns, uint16_t cntid,
+			struct iommu_dmabuf *buffer)
+{
+	union nvme_cmd cmd = {
+		.identify = { .opcode = ADMIN_IDENTIFY, .cns = cns, .ctrlid = cpu_to_le16(cntid) }
+	};
+
+	return nvme_admin_page(ctrl, &cmd, buffer);
 }
 
 int nvme_aer(struct nvme_ctrl *ctrl, void *opaque)

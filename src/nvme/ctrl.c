@@ -319,6 +319,8 @@ int nvme_ctrl_init(struct nvme_ctrl *ctrl, const char *bdf, const struct nvme_ct
 	ctrl->flags = 0;
 	ctrl->priv.state = VFN_NVME_LIVE;
 	ctrl->priv.acl = 0;
+	ctrl->priv.retry_delays = false;
+	memset(ctrl->priv.crdt, 0, sizeof(ctrl->priv.crdt));
 
 	if ((!ctrl->regs && map_registers(ctrl)) || nvme_read_capabilities(ctrl) ||
 	    alloc_queues(ctrl)) {
@@ -338,7 +340,9 @@ struct id_ctrl {
 	leint32_t rtd3e;
 	uint8_t rsvd92[19];
 	uint8_t cntrltype;
-	uint8_t rsvd112[144];
+	uint8_t rsvd112[16];
+	leint16_t crdt[3];
+	uint8_t rsvd134[122];
 	leint16_t oacs;
 	uint8_t acl;
 	uint8_t rsvd259[277];
@@ -383,6 +387,8 @@ static int identify(struct nvme_ctrl *ctrl, bool *has_dbbuf)
 		ctrl->flags |= NVME_CTRL_F_SGLS_DWORD_ALIGNMENT;
 
 	ctrl->priv.acl = id->acl;
+	for (int i = 0; i < 3; i++)
+		ctrl->priv.crdt[i] = le16_to_cpu(id->crdt[i]);
 	ctrl->priv.shutdown_ms = shutdown_ms(le32_to_cpu(id->rtd3e));
 	*has_dbbuf = le16_to_cpu(id->oacs) & OACS_DBBUF;
 

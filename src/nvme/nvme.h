@@ -69,11 +69,13 @@ enum {
 	ADMIN_IDENTIFY = 0x06,
 	ADMIN_ABORT = 0x08,
 	ADMIN_SET_FEATURES = 0x09,
+	ADMIN_GET_FEATURES = 0x0a,
 	ADMIN_ASYNC_EVENT = 0x0c,
 	ADMIN_VIRT_MGMT = 0x1c,
 	ADMIN_DBBUF_CONFIG = 0x7c,
 
 	FEATURE_NUM_QUEUES = 0x07,
+	FEATURE_HOST_BEHAVIOR = 0x16,
 
 	IDENTIFY_CTRL = 0x01,
 	IDENTIFY_PRIMARY = 0x14,
@@ -171,9 +173,10 @@ int nvme_setup_dbbuf(struct nvme_ctrl *ctrl);
 void nvme_attach_dbbuf(struct nvme_ctrl *ctrl, int index, struct nvme_dbbuf *dbbuf);
 
 /*
- * admin.c: Identify into a buffer that the caller puts afterwards; on an error there
- * is none.
+ * admin.c: a command with a page of data, by PRP1: in a buffer that is made unless there is one, and that the caller puts
+ * afterwards; on an error there is none.
  */
+int nvme_admin_page(struct nvme_ctrl *ctrl, union nvme_cmd *cmd, struct iommu_dmabuf *buffer);
 int nvme_fetch_identify(struct nvme_ctrl *ctrl, uint8_t cns, uint16_t cntid,
 			struct iommu_dmabuf *buffer);
 

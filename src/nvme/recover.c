@@ -636,6 +636,8 @@ static int restart(struct nvme_ctrl *ctrl)
 		return -1;
 	if (ctrl->dbbuf.doorbells.len && nvme_setup_dbbuf(ctrl))
 		return -1;
+	if (ctrl->priv.retry_delays && vfn_nvme_enable_retry_delays(ctrl))
+		return -1;
 
 	lost = revive_queues(ctrl);
 	if (lost >= 0)

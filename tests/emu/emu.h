@@ -823,7 +823,7 @@ enum emu_cqe_field {
  * @nth: the first command that matches is 1 (0 is taken as 1)
  * @count: number of commands hit from there on, 0 is 1; UINT32_MAX is all
  * @delay_ns: for EMU_DELAY
- * @status: 15-bit status field (SC, SCT << 8, M << 13, DNR << 14) for EMU_STATUS, EMU_CORRUPT
+ * @status: 15-bit status field (SC, SCT << 8, CRD << 11, M << 13, DNR << 14) for EMU_STATUS, EMU_CORRUPT
  * @fields: for EMU_CORRUPT
  * @cid: for EMU_CORRUPT, as @sqid, @sqhd and @dw0
  */

@@ -14,6 +14,11 @@
 #define FID_VECTOR 0x09
 #define FID_ATOMICITY 0x0a
 #define FID_AEC 0x0b
+#define FID_HOST_BEHAVIOR 0x16
+
+/* What commands have to be sent again after, in Identify Controller; and the feature that asks for it. */
+#define ID_CRDT1 128
+#define ACRE 0
 
 #define SEL_SUPPORTED 3
 #define AEC_DEFAULT 0x3ff
@@ -183,6 +188,7 @@ static unsigned int most_queues(const struct emu_nvme *n)
 void nvme_reset_features(struct emu_nvme *n)
 {
 	memset(n->features, 0, sizeof(n->features));
+	memset(n->host_behavior, 0, sizeof(n->host_behavior));
 	n->features[FID_TEMPERATURE] = 343;
 	n->features[FID_WRITE_CACHE] = 1;
 	n->features[FID_AEC] = AEC_DEFAULT;
@@ -191,14 +197,29 @@ void nvme_reset_features(struct emu_nvme *n)
 
 static uint64_t feature_length(struct emu_nvme *n, const struct cmd *cmd)
 {
-	(void)n;
-	(void)cmd;
-	return 0;
+	return (cmd->dw[10] & 0xff) == FID_HOST_BEHAVIOR ? sizeof(n->host_behavior) : 0;
 }
 
-static bool feature_known(uint8_t fid)
+static bool feature_known(const struct emu_nvme *n, uint8_t fid)
 {
+	if (fid == FID_HOST_BEHAVIOR)
+		return n->identify[ID_CRDT1] || n->identify[ID_CRDT1 + 1];
+
 	return fid >= FID_ARBITRATION && fid <= FID_AEC && fid != 0x03;
+}
+
+static uint16_t set_host_behavior(struct emu_nvme *n, struct cmd *cmd)
+{
+	uint8_t data[sizeof(n->host_behavior)] = { 0 };
+	uint16_t status = nvme_transfer(n, cmd, data, sizeof(data));
+
+	if (status)
+		return status;
+	if (data[ACRE] > 1)
+		return SC_INVALID_FIELD;
+	memcpy(n->host_behavior, data, sizeof(data));
+
+	return SC_SUCCESS;
 }
 
 static uint32_t allocated_queues(const struct emu_nvme *n)
@@ -227,10 +248,12 @@ static uint16_t set_features(struct emu_nvme *n, struct cmd *cmd)
 {
 	const uint8_t fid = cmd->dw[10] & 0xff;
 
-	if (!feature_known(fid) || cmd->dw[10] >> 31)
+	if (!feature_known(n, fid) || cmd->dw[10] >> 31)
 		return SC_INVALID_FIELD;
 	if (fid == FID_QUEUES)
 		return set_queues(n, cmd);
+	if (fid == FID_HOST_BEHAVIOR)
+		return set_host_behavior(n, cmd);
 	n->features[fid] = cmd->dw[11];
 
 	return SC_SUCCESS;
@@ -240,12 +263,14 @@ static uint16_t get_features(struct emu_nvme *n, struct cmd *cmd)
 {
 	const uint8_t fid = cmd->dw[10] & 0xff, sel = cmd->dw[10] >> 8 & 7;
 
-	if (!feature_known(fid) || sel > SEL_SUPPORTED)
+	if (!feature_known(n, fid) || sel > SEL_SUPPORTED)
 		return SC_INVALID_FIELD;
 	if (sel == SEL_SUPPORTED)
 		cmd->dw0 = 1 << 2; /* changeable */
 	else if (fid == FID_QUEUES)
 		cmd->dw0 = allocated_queues(n);
+	else if (fid == FID_HOST_BEHAVIOR)
+		return nvme_transfer(n, cmd, n->host_behavior, sizeof(n->host_behavior));
 	else
 		cmd->dw0 = n->features[fid];
 

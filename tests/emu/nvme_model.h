@@ -212,6 +212,7 @@ struct emu_nvme {
 	unsigned int nqueues; /* allocated I/O queues */
 	unsigned int granted; /* that can be; 0 for all */
 	uint32_t features[NVME_FEATURES];
+	uint8_t host_behavior[512];
 
 	struct model_aen aens[NVME_MAX_AENS];
 	unsigned int naens, aen_masked; /* bit per type */

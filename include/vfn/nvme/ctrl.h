@@ -112,6 +112,8 @@ struct nvme_ctrl {
 		bool delivering;
 		bool has_pmr;
 		iova_t pmr_iova;
+		bool retry_delays;
+		uint16_t crdt[3];
 	} priv;
 };
 

@@ -3,6 +3,8 @@
 #ifndef VFN_NVME_RECOVER_H
 #define VFN_NVME_RECOVER_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include <vfn/nvme/ctrl.h>
@@ -47,6 +49,9 @@ enum vfn_nvme_recovery_flags {
 #define VFN_NVME_STATUS_ABORTED 0x371
 /* The same, but its queue or controller is lost: it cannot be sent again there. */
 #define VFN_NVME_STATUS_LOST 0x370
+
+/* How often a command that failed is sent again at most. */
+#define VFN_NVME_RETRIES 5
 
 /**
  * struct vfn_nvme_recovery - what becomes of commands that end other than by a completion
@@ -181,6 +186,52 @@ int vfn_nvme_reset_ctrl(struct nvme_ctrl *ctrl, const struct vfn_nvme_recovery *
  * Return: 0, or -1 with errno: ENODEV (it is not up), EBUSY (called by @recovery->complete).
  */
 int vfn_nvme_fail_ctrl(struct nvme_ctrl *ctrl, const struct vfn_nvme_recovery *recovery);
+
+/**
+ * vfn_nvme_enable_retry_delays - let the controller say when to send a command again
+ * @ctrl: controller, up
+ *
+ * Sets Advanced Command Retry Enable of the feature Host Behavior Support (Base Specification 2.0,
+ * section 5.27.1.18), and nothing else of it: from then on, completions with an error may have a
+ * Command Retry Delay. vfn_nvme_reset_ctrl() sets it again. Thread rule as for nvme_admin().
+ *
+ * Return: 0, or -1 with errno: ENOTSUP (the controller has no such delays), and those of nvme_admin().
+ */
+int vfn_nvme_enable_retry_delays(struct nvme_ctrl *ctrl);
+
+/**
+ * vfn_nvme_may_retry - whether a command is worth sending again, and when
+ * @ctrl: controller
+ * @cqe: its completion
+ * @sent: how often it was sent so far, 1 after the first time
+ * @delay_ns: receives how long the controller wants to be left alone with it before, in nanoseconds: 0 where it
+ *	does not say, or was not asked by vfn_nvme_enable_retry_delays(); never more than 6553.5 s
+ *
+ * For loops of one's own: acquire and post anew once the delay has passed. Changes nothing. Thread-safe.
+ *
+ * Return: false if it has succeeded; if its status says Do Not Retry, or VFN_NVME_STATUS_LOST; or if it was sent
+ * again VFN_NVME_RETRIES times already.
+ */
+bool vfn_nvme_may_retry(const struct nvme_ctrl *ctrl, const struct nvme_cqe *cqe, unsigned int sent,
+			uint64_t *delay_ns);
+
+/**
+ * vfn_nvme_sync_retry - nvme_sync(), again and again where the status allows
+ * @ctrl: controller
+ * @sq: queue
+ * @sqe: command; cid and data pointer are set
+ * @buf: data, NULL for none
+ * @len: bytes of data
+ * @cqe_copy: receives the last completion, zeroes where there is none; or NULL
+ *
+ * As nvme_sync(), but what vfn_nvme_may_retry() is sent again, after the delay that the controller asks for.
+ * Sleeps meanwhile. Delays that are more than the controller's time limit (vfn_nvme_set_timeout()) in all are not
+ * waited for: then the error is what the last completion says. Thread rule as for nvme_sync().
+ *
+ * Return: 0, or -1 with errno as nvme_sync().
+ */
+int vfn_nvme_sync_retry(struct nvme_ctrl *ctrl, struct nvme_sq *sq, union nvme_cmd *sqe, void *buf,
+			size_t len, struct nvme_cqe *cqe_copy);
 
 VFN_END_DECLS
 

@@ -473,6 +473,10 @@ NAME(vfn_nvme_sq_overdue, int(sq *));
 VALUE(VFN_NVME_RECOVER_RESET, 1);
 NAME(vfn_nvme_reset_ctrl, int(ctrl *, const struct vfn_nvme_recovery *));
 NAME(vfn_nvme_fail_ctrl, int(ctrl *, const struct vfn_nvme_recovery *));
+NAME(vfn_nvme_enable_retry_delays, int(ctrl *));
+NAME(vfn_nvme_may_retry,
+     bool(const struct nvme_ctrl *, const struct nvme_cqe *, unsigned int, uint64_t *));
+NAME(vfn_nvme_sync_retry, int(ctrl *, sq *, cmd *, void *, size_t, cqe *));
 NAME(vfn_nvme_check_timeouts, int(ctrl *, const struct vfn_nvme_recovery *));
 
 /* vfn/nvme/util.h */
