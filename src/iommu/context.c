@@ -99,6 +99,24 @@ void vfn_iommu_put_context(struct iommu_ctx *ctx)
 		destroy(ctx);
 }
 
+static bool is_parents(const struct iommu_ctx *ctx)
+{
+	int pid = __atomic_load_n(&ctx->pid, __ATOMIC_RELAXED);
+
+	return pid && pid != os_getpid();
+}
+
+int iommu_check_process(const struct iommu_ctx *ctx)
+{
+	if (!ctx || !is_parents(ctx))
+		return 0;
+
+	return vfn_fail(ECHILD,
+			"%s: the process that has opened it is a parent of this one, and its "
+			"devices, memory and queues are not the child's to use",
+			ctx->name);
+}
+
 bool iommu_ctx_is_iommufd(struct iommu_ctx *ctx)
 {
 	return ctx && ctx->ops && ctx->ops->iommufd;
@@ -297,8 +315,11 @@ static struct iommu_device *new_device(const char *bdf)
 {
 	struct iommu_device *dev;
 
-	if (find_device(bdf)) {
-		(void)vfn_fail(EBUSY, "%s is open in this process already: close it first", bdf);
+	dev = find_device(bdf);
+	if (dev) {
+		if (!iommu_check_process(dev->ctx))
+			(void)vfn_fail(EBUSY, "%s is open in this process already: close it first",
+				       bdf);
 		return NULL;
 	}
 
@@ -343,7 +364,7 @@ static int attach(struct iommu_ctx **pctx, struct iommu_device *dev)
 		ctx = find(dev->bdf);
 	if (!ctx)
 		ctx = created = create(dev->bdf);
-	if (!ctx)
+	if (!ctx || iommu_check_process(ctx))
 		return -1;
 
 	dev->ctx = ctx;
@@ -360,6 +381,7 @@ static int attach(struct iommu_ctx **pctx, struct iommu_device *dev)
 	dev->next = devices;
 	devices = dev;
 	ctx->devices++;
+	__atomic_store_n(&ctx->pid, os_getpid(), __ATOMIC_RELAXED);
 	*pctx = ctx;
 
 	return dev->fd;
@@ -405,6 +427,7 @@ void iommu_detach_device(struct iommu_ctx *ctx, const char *bdf, int fd)
 		return;
 
 	ctx->ops = NULL;
+	__atomic_store_n(&ctx->pid, 0, __ATOMIC_RELAXED);
 	if (!ctx->holders)
 		destroy(ctx);
 }
@@ -416,7 +439,7 @@ int iommu_unmap_everywhere(void *vaddr, size_t len)
 	__autolock(&iommu_devices_lock);
 
 	for (struct iommu_ctx *ctx = contexts; ctx; ctx = ctx->next) {
-		if (iommu_unmap_range(ctx, vaddr, len)) {
+		if (!is_parents(ctx) && iommu_unmap_range(ctx, vaddr, len)) {
 			saved = errno;
 			ret = -1;
 		}

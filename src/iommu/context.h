@@ -82,6 +82,8 @@ struct iommu_ctx {
 	struct iommu_iova_range *ranges;
 	int nranges;
 
+	/* the process that opened the devices, 0 without any; any thread may look */
+	int pid;
 	/* the container, or iommufd; -1 until the first device is attached */
 	int fd;
 	/* iommufd: the number of the address space */
@@ -113,6 +115,12 @@ bool iommu_find_bar(const void *vaddr, size_t len, struct iommu_bar *bar);
 /* context.c, map.c: remove the mappings of a range of memory, from all address spaces or one. */
 int iommu_unmap_everywhere(void *vaddr, size_t len);
 int iommu_unmap_range(struct iommu_ctx *ctx, void *vaddr, size_t len);
+
+/*
+ * context.c: descriptors are shared with the children of fork(), memory and registers are not: -1 with errno ECHILD
+ * in one of them. Before any lock, which a thread that is not in the child may hold. @ctx may be NULL.
+ */
+int iommu_check_process(const struct iommu_ctx *ctx);
 
 /* context.c: guards what devices are attached where; taken before any address space's lock. */
 extern pthread_mutex_t iommu_devices_lock;

@@ -219,6 +219,9 @@ static int map(struct iommu_ctx *ctx, struct request *req)
 		}
 	}
 
+	if (iommu_check_process(ctx))
+		return -1;
+
 	__autolock(&ctx->lock);
 
 	if (!ctx->nranges)
@@ -372,6 +375,9 @@ int iommu_unmap_vaddr(struct iommu_ctx *ctx, void *vaddr, size_t *len)
 	if (!ctx)
 		return vfn_fail(EINVAL, "unmap: no address space");
 
+	if (iommu_check_process(ctx))
+		return -1;
+
 	__autolock(&ctx->lock);
 
 	if (!iommu_table_lookup(ctx, vaddr, 1, &iova, &bits))
@@ -450,6 +456,9 @@ int iommu_pin(struct iommu_ctx *ctx, void *vaddr, size_t len)
 	struct iommu_extent *ext;
 	size_t covers;
 
+	if (iommu_check_process(ctx))
+		return -1;
+
 	__autolock(&ctx->lock);
 
 	for (; pos < end; pos += covers) {
@@ -485,6 +494,9 @@ int iommu_unmap_all(struct iommu_ctx *ctx)
 
 	if (!ctx)
 		return vfn_fail(EINVAL, "unmap: no address space");
+
+	if (iommu_check_process(ctx))
+		return -1;
 
 	__autolock(&ctx->lock);
 

@@ -257,6 +257,8 @@ int nvme_sync(struct nvme_ctrl *ctrl, struct nvme_sq *sq, union nvme_cmd *sqe, v
 
 	if (!sq || !sq->qsize)
 		return vfn_fail(ENODEV, "%s: there is no such queue", nvme_name(ctrl));
+	if (iommu_check_process(__iommu_ctx(ctrl)))
+		return -1;
 
 	rq = acquire(ctrl, sq);
 	if (!rq)

@@ -189,8 +189,8 @@ int nvme_configure_cmb(struct nvme_ctrl *ctrl)
 {
 	int saved;
 
-	if (!ctrl->regs)
-		return vfn_fail(ENODEV, "the controller is closed");
+	if (nvme_check_open(ctrl))
+		return -1;
 	if (ctrl->cmb.vaddr)
 		return 0;
 
@@ -216,7 +216,7 @@ void nvme_discard_cmb(struct nvme_ctrl *ctrl)
 	struct vfn_nvme_cmb *cmb = ctrl->priv.cmb;
 	struct piece *piece;
 
-	if (!cmb)
+	if (!cmb || nvme_check_open(ctrl))
 		return;
 
 	disable(ctrl);

@@ -12,6 +12,7 @@
 #include "os/os.h"
 #include "pci/sysfs.h"
 #include "support/error.h"
+#include "vfio/device.h"
 
 #define MS 1000000ULL
 
@@ -77,12 +78,20 @@ static int wait_csts(struct nvme_ctrl *ctrl, uint32_t mask, uint32_t want, uint6
 	}
 }
 
+int nvme_check_open(struct nvme_ctrl *ctrl)
+{
+	if (!ctrl->regs)
+		return vfn_fail(ENODEV, "the controller is closed");
+
+	return iommu_check_process(__iommu_ctx(ctrl));
+}
+
 int nvme_reset(struct nvme_ctrl *ctrl)
 {
 	uint32_t cc;
 
-	if (!ctrl->regs)
-		return vfn_fail(ENODEV, "the controller is closed");
+	if (nvme_check_open(ctrl))
+		return -1;
 
 	cc = nvme_read32(ctrl, NVME_REG_CC);
 	if (cc == UINT32_MAX)
@@ -130,8 +139,8 @@ int nvme_enable(struct nvme_ctrl *ctrl)
 {
 	uint32_t cc;
 
-	if (!ctrl->regs)
-		return vfn_fail(ENODEV, "the controller is closed");
+	if (nvme_check_open(ctrl))
+		return -1;
 
 	/* a reset of the function may have taken these away */
 	if (vfn_vfio_pci_set_master(&ctrl->pci) || nvme_enable_cmb(ctrl) || nvme_enable_pmr(ctrl))
@@ -304,7 +313,7 @@ int nvme_ctrl_init(struct nvme_ctrl *ctrl, const char *bdf, const struct nvme_ct
 			wanted.nsqr, wanted.ncqr, 0xfffe);
 
 	if (ctrl->pci.bdf) {
-		if (same_device(ctrl, bdf))
+		if (vfio_pci_check(&ctrl->pci) || same_device(ctrl, bdf))
 			return -1;
 	} else if (pci_init(ctrl, bdf)) {
 		return -1;
@@ -540,6 +549,10 @@ static void shut_down(struct nvme_ctrl *ctrl)
 
 void nvme_close(struct nvme_ctrl *ctrl)
 {
+	/* it is the parent's */
+	if (iommu_check_process(__iommu_ctx(ctrl)))
+		return;
+
 	nvme_forget_ctrl(ctrl);
 
 	if (ctrl->regs)

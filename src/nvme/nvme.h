@@ -104,6 +104,8 @@ static inline const char *nvme_name(struct nvme_ctrl *ctrl)
 
 /* ctrl.c: -1 with errno ENODEV; registers or configuration space read as all ones. */
 int nvme_gone(struct nvme_ctrl *ctrl);
+/* ctrl.c: -1 with errno ENODEV where it is closed, ECHILD in a child of the process that opened it. */
+int nvme_check_open(struct nvme_ctrl *ctrl);
 /* ctrl.c: steps of bringing it up that are those of a reset, too. */
 int nvme_read_capabilities(struct nvme_ctrl *ctrl);
 int nvme_request_queues(struct nvme_ctrl *ctrl);

@@ -145,8 +145,8 @@ int vfn_nvme_pmr_map(struct nvme_ctrl *ctrl, struct vfn_nvme_pmr *pmr)
 	uint32_t cap;
 	int saved;
 
-	if (!ctrl->regs)
-		return vfn_fail(ENODEV, "the controller is closed");
+	if (nvme_check_open(ctrl))
+		return -1;
 	if (!CAP_PMRS(ctrl->priv.cap))
 		return vfn_fail(ENOTSUP, "%s has no persistent memory region", nvme_name(ctrl));
 
@@ -184,7 +184,7 @@ undo:
 
 void vfn_nvme_pmr_unmap(struct nvme_ctrl *ctrl, struct vfn_nvme_pmr *pmr)
 {
-	if (!pmr->vaddr)
+	if (!pmr->vaddr || nvme_check_open(ctrl))
 		return;
 
 	/* either makes what was written before persistent */

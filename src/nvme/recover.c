@@ -427,7 +427,7 @@ static int not_up(struct nvme_ctrl *ctrl)
 	if (ctrl->priv.delivering)
 		return vfn_fail(EBUSY, "%s is being recovered", nvme_name(ctrl));
 
-	return 0;
+	return nvme_check_open(ctrl);
 }
 
 /* -1 where it cannot be used; whatever is out ends then. */

@@ -257,6 +257,11 @@ uint64_t os_memlock_limit(void)
 	return limit.rlim_cur == RLIM_INFINITY ? UINT64_MAX : (uint64_t)limit.rlim_cur;
 }
 
+int os_getpid(void)
+{
+	return getpid();
+}
+
 void *os_zalloc(size_t size)
 {
 	return calloc(1, size);

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "iommu/context.h"
 #include "os/os.h"
 #include "support/error.h"
 
@@ -37,6 +38,8 @@ int vfio_read_region_info(struct vfio_device *dev, const char *name, unsigned in
 
 int vfio_reset(struct vfio_device *dev)
 {
+	if (iommu_check_process(dev->ctx))
+		return -1;
 	if (!(dev->device_info.flags & VFIO_DEVICE_FLAGS_RESET))
 		return vfn_fail(ENOTSUP, "the device cannot be reset");
 

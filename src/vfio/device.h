@@ -10,6 +10,9 @@ int vfio_read_device_info(struct vfio_device *dev, const char *name);
 int vfio_read_region_info(struct vfio_device *dev, const char *name, unsigned int index,
 			  struct vfio_region_info *info);
 
+/* pci.c: -1 with errno ENODEV where it is closed, ECHILD in a child of the process that opened it. */
+int vfio_pci_check(const struct vfio_pci_device *pci);
+
 /* pci.c: the device accesses memory no more, whatever else it does. */
 int vfio_pci_clear_master(struct vfio_pci_device *pci);
 

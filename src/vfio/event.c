@@ -65,8 +65,8 @@ static int event_fd(struct vfio_pci_device *pci, enum event event)
 {
 	int fd, saved;
 
-	if (!pci->bdf)
-		return vfn_fail(ENODEV, "the device is closed");
+	if (vfio_pci_check(pci))
+		return -1;
 	if (pci->event_fds[event])
 		return pci->event_fds[event];
 	if (check(pci, event))

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "iommu/context.h"
 #include "os/os.h"
 #include "support/error.h"
 
@@ -23,6 +24,9 @@ static bool is_intx(struct vfio_device *dev)
 static int set_irqs(struct vfio_device *dev, struct vfio_irq_set *set, const char *what)
 {
 	int ret;
+
+	if (iommu_check_process(dev->ctx))
+		return -1;
 
 	set->index = dev->irq_info.index;
 
@@ -162,6 +166,8 @@ int vfio_disable_irq_all(struct vfio_device *dev)
 
 	if (!dev->irqs_enabled)
 		return 0;
+	if (iommu_check_process(dev->ctx))
+		return -1;
 
 	set.index = dev->irq_info.index;
 	if (os_ioctl(dev->fd, VFIO_DEVICE_SET_IRQS, &set))

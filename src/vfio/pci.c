@@ -19,12 +19,20 @@
 #include "support/error.h"
 #include "vfio/device.h"
 
+int vfio_pci_check(const struct vfio_pci_device *pci)
+{
+	if (!pci->bdf)
+		return vfn_fail(ENODEV, "the device is closed");
+
+	return iommu_check_process(pci->dev.ctx);
+}
+
 static ssize_t check_config(struct vfio_pci_device *pci, size_t len, off_t offset)
 {
 	uint64_t size = pci->config_region_info.size;
 
-	if (!pci->bdf)
-		return vfn_fail(ENODEV, "the device is closed");
+	if (vfio_pci_check(pci))
+		return -1;
 
 	if (offset < 0 || (uint64_t)offset > size || len > size - (uint64_t)offset)
 		return vfn_fail(EINVAL, "%s: %zu bytes at %lld are outside of configuration space",
@@ -187,6 +195,8 @@ int vfio_pci_close(struct vfio_pci_device *pci)
 
 	if (!pci->bdf)
 		return 0;
+	if (iommu_check_process(pci->dev.ctx))
+		return -1;
 
 	ret = vfio_disable_irq_all(&pci->dev);
 	saved = errno;
@@ -216,8 +226,8 @@ int vfio_pci_get_irq_info(struct vfio_pci_device *pci, struct vfio_irq_info *irq
 
 int vfn_vfio_select_irq(struct vfio_pci_device *pci, enum vfn_irq_type type)
 {
-	if (!pci->bdf)
-		return vfn_fail(ENODEV, "the device is closed");
+	if (vfio_pci_check(pci))
+		return -1;
 
 	if (vfio_disable_irq_all(&pci->dev))
 		return -1;
@@ -231,10 +241,8 @@ void *vfio_pci_map_bar(struct vfio_pci_device *pci, int idx, size_t len, uint64_
 	void *mem;
 	int saved;
 
-	if (!pci->bdf) {
-		(void)vfn_fail(ENODEV, "the device is closed");
+	if (vfio_pci_check(pci))
 		return NULL;
-	}
 
 	if (idx < 0 || idx >= PCI_STD_NUM_BARS || !len || !ALIGNED(offset, __VFN_PAGESIZE) ||
 	    offset >= pci->bar_region_info[idx].size) {
@@ -287,7 +295,7 @@ void vfio_pci_unmap_bar(struct vfio_pci_device *pci, int idx, void *mem, size_t 
 {
 	uint64_t size;
 
-	if (!mem || idx < 0 || idx >= PCI_STD_NUM_BARS)
+	if (!mem || idx < 0 || idx >= PCI_STD_NUM_BARS || iommu_check_process(pci->dev.ctx))
 		return;
 
 	size = pci->bar_region_info[idx].size;

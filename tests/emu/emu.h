@@ -285,6 +285,11 @@ const char *emu_fail_call(void);
 unsigned int emu_fail_each(unsigned int mask, int err, int (*step)(void *arg),
 			   void (*undo)(void *arg), void *arg);
 
+/**
+ * emu_set_child() - from now on it is a child of the process that it was, as after fork(), or that one again
+ */
+void emu_set_child(bool child);
+
 /* -------------------------------------------------------------------- time */
 
 /**

@@ -578,6 +578,18 @@ int os_list_dir(const char *path, int (*fn)(const char *name, void *arg), void *
 	return ret;
 }
 
+static bool in_child;
+
+void emu_set_child(bool child)
+{
+	in_child = child;
+}
+
+int os_getpid(void)
+{
+	return in_child ? 2 : 1;
+}
+
 void *os_zalloc(size_t size)
 {
 	emu_autolock();

@@ -353,6 +353,7 @@ void emu_init(void)
 
 	memset(&emu_used, 0, sizeof(emu_used));
 	memset(&fail, 0, sizeof(fail));
+	emu_set_child(false);
 	clock_init();
 	fs_init();
 	fd_init();

@@ -70,7 +70,7 @@ CASES = {
     "D15": "unmapping what a command uses: EBUSY",
     "D16": "memory that the program gives back while it is mapped: no crash, and it can be unmapped",
     "D17": "threads that map, unmap and translate at a time: no race",
-    "D18": "fork() while memory is mapped: the child has none of it, and the parent's transfers are right",
+    "D18": "fork() while memory is mapped: the child has none of it, its calls fail with ECHILD, and the parent's transfers are right",
     "D19": "a device that reaches for what is not mapped: stopped, and the kernel's report fails a guest's case",
 
     "C1": "registers read as ones, from any access on: ENODEV at once",

@@ -29,11 +29,11 @@ BEHIND_THE_BACK = {"pthread_create", "signal", "sigaction", "sigprocmask", "pthr
 # Functions of libc, and the system calls that they make.
 SYSTEM_CALLS = {
     "access": "access", "clock_gettime": "clock_gettime", "clock_nanosleep": "clock_nanosleep", "close": "close",
-    "closedir": "close", "eventfd": "eventfd2", "fcntl": "fcntl", "fsync": "fsync", "getrlimit": "prlimit64", "ioctl": "ioctl", "madvise": "madvise",
-    "mkdir": "mkdir", "mkostemp": "openat getrandom", "mmap": "mmap", "mremap": "mremap", "munmap": "munmap", "open": "openat",
-    "opendir": "openat newfstatat", "pread": "pread64", "pwrite": "pwrite64", "raise": "getpid gettid tgkill", "read": "read",
-    "readdir": "getdents64",
-    "readlink": "readlink", "rename": "rename", "sigaction": "rt_sigaction", "unlink": "unlink", "write": "write",
+    "closedir": "close", "eventfd": "eventfd2", "fcntl": "fcntl", "fsync": "fsync", "getpid": "getpid", "getrlimit": "prlimit64",
+    "ioctl": "ioctl", "madvise": "madvise", "mkdir": "mkdir", "mkostemp": "openat getrandom", "mmap": "mmap", "mremap": "mremap",
+    "munmap": "munmap", "open": "openat", "opendir": "openat newfstatat", "pread": "pread64", "pwrite": "pwrite64",
+    "raise": "getpid gettid tgkill", "read": "read", "readdir": "getdents64", "readlink": "readlink", "rename": "rename",
+    "sigaction": "rt_sigaction", "unlink": "unlink", "write": "write",
 }
 ALLOCATOR = {"brk", "futex", "mprotect", "mremap"}
 

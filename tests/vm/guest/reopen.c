@@ -85,6 +85,17 @@ static void end(pid_t child, int want)
 	assert_int_equal(WEXITSTATUS(status), want);
 }
 
+/* In a child: what its parent has opened is refused, without a word to the device. */
+static void child_may_not(struct nvme_ctrl *ctrl, void *mem)
+{
+	union nvme_cmd cmd = { .opcode = 0x06 };
+
+	if (!nvme_admin(ctrl, &cmd, mem, 4096, NULL) || errno != ECHILD || !nvme_reset(ctrl) ||
+	    errno != ECHILD || !iommu_unmap_vaddr(__iommu_ctx(ctrl), mem, NULL) || errno != ECHILD)
+		_exit(1);
+	nvme_close(ctrl);
+}
+
 /* D18, L3, L4: what a child does, or has, is nothing to a controller at work */
 static void test_children_do_no_harm(void **state)
 {
@@ -104,8 +115,10 @@ static void test_children_do_no_harm(void **state)
 	fflush(NULL);
 	child = fork();
 	assert_true(child >= 0);
-	if (!child)
+	if (!child) {
+		child_may_not(&ctrl, mem);
 		exit(7);
+	}
 	end(child, 7);
 
 	assert_int_equal(pipe(ready), 0);
