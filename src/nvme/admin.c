@@ -86,8 +86,7 @@ static enum nvme_verdict judge(struct nvme_ctrl *ctrl, void *rq, struct nvme_cqe
 	struct nvme_rq *owner = sq ? __vfn_nvme_rq_at(sq, cqe) : NULL;
 
 	if (!owner) {
-		log_error("%s: dropped a completion of command %u of queue %u, which do not exist",
-			  nvme_name(ctrl), cqe->cid, le16_to_cpu(cqe->sqid));
+		nvme_stray(ctrl, le16_to_cpu(cqe->sqid), cqe->cid);
 		return NVME_NOBODYS;
 	}
 
@@ -210,8 +209,7 @@ static void drop_second_completions(struct nvme_cq *cq, struct nvme_rq *rq)
 	struct nvme_cqe cqe;
 
 	for (int i = 0; i < cq->qsize && take(cq, rq, &cqe); i++)
-		log_error("%s: dropped a second completion of command %u", nvme_name(cq->ctrl),
-			  cqe.cid);
+		nvme_stray(cq->ctrl, (unsigned int)rq->sq->id, cqe.cid);
 }
 
 static int execute(struct nvme_ctrl *ctrl, struct nvme_rq *rq, union nvme_cmd *sqe, void *buf,

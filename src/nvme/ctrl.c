@@ -329,6 +329,7 @@ int nvme_ctrl_init(struct nvme_ctrl *ctrl, const char *bdf, const struct nvme_ct
 	ctrl->priv.state = VFN_NVME_LIVE;
 	ctrl->priv.acl = 0;
 	ctrl->priv.retry_delays = false;
+	ctrl->priv.strays = ctrl->priv.stray_told = 0;
 	memset(ctrl->priv.crdt, 0, sizeof(ctrl->priv.crdt));
 
 	if ((!ctrl->regs && map_registers(ctrl)) || nvme_read_capabilities(ctrl) ||

@@ -196,8 +196,12 @@ static int take_slowly(struct nvme_cq *cq, struct vfn_nvme_done *done)
 
 	while ((cqe = nvme_cq_get_cqe(cq))) {
 		rq = nvme_rq_from_cqe(cq->ctrl, cqe);
-		if (!rq)
+		if (!rq) {
+			/* of a request that exists it was counted there, where it was one too many */
+			if (errno == EINVAL)
+				nvme_stray(cq->ctrl, le16_to_cpu(cqe->sqid), cqe->cid);
 			continue;
+		}
 
 		*done = (struct vfn_nvme_done){ .opaque = rq->opaque, .cqe = *cqe };
 		nvme_rq_release(rq);

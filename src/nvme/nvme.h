@@ -195,6 +195,9 @@ enum nvme_verdict {
 
 typedef enum nvme_verdict nvme_judge_fn(struct nvme_ctrl *ctrl, void *opaque, struct nvme_cqe *cqe);
 
+/* rq.c: count a completion that belongs to no command, and tell of it now and then. */
+void nvme_stray(struct nvme_ctrl *ctrl, unsigned int sqid, unsigned int cid);
+
 bool nvme_take_cqe(struct nvme_cq *cq, nvme_judge_fn *judge, void *opaque, struct nvme_cqe *cqe);
 /* Drop those that nobody waits for. */
 void nvme_drop_abandoned(struct nvme_cq *cq);

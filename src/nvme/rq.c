@@ -160,6 +160,28 @@ struct nvme_rq *vfn_nvme_rq_none(struct nvme_sq *sq)
 	return NULL;
 }
 
+void nvme_stray(struct nvme_ctrl *ctrl, unsigned int sqid, unsigned int cid)
+{
+	uint64_t n = __atomic_add_fetch(&ctrl->priv.strays, 1, __ATOMIC_RELAXED);
+	uint64_t told = __atomic_load_n(&ctrl->priv.stray_told, __ATOMIC_RELAXED);
+	uint64_t now = os_clock_ns();
+	int saved = errno;
+
+	if (told && now - told < NS_PER_SEC)
+		return;
+
+	__atomic_store_n(&ctrl->priv.stray_told, now, __ATOMIC_RELAXED);
+	log_error(
+		"%s: dropped a completion of command %u of queue %u, which is not out (%llu such so far)",
+		nvme_name(ctrl), cid, sqid, (unsigned long long)n);
+	errno = saved;
+}
+
+uint64_t vfn_nvme_strays(const struct nvme_ctrl *ctrl)
+{
+	return __atomic_load_n(&ctrl->priv.strays, __ATOMIC_RELAXED);
+}
+
 /* The command has completed after all, or once more. */
 struct nvme_rq *vfn_nvme_rq_late(struct nvme_rq *rq)
 {
@@ -172,6 +194,8 @@ struct nvme_rq *vfn_nvme_rq_late(struct nvme_rq *rq)
 	case VFN_NVME_RQ_ABANDONED:
 		nvme_rq_free(rq);
 		break;
+	default:
+		nvme_stray(rq->sq->cq->ctrl, (unsigned int)rq->sq->id, rq->cid);
 	}
 
 	errno = ECANCELED;

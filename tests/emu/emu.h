@@ -35,7 +35,7 @@ extern "C" {
  *
  * emu_teardown() fails the test on any violation and on anything left open.
  *
- * Time is virtual: emu_sleep, os_sleep_ns() advance it, and each os_clock_ns()
+ * Time is virtual: emu_advance() and os_sleep_ns() advance it, and each os_clock_ns()
  * adds 100 ns. In threaded mode (emu_start_threads()) it is CLOCK_MONOTONIC.
  *
  * Functions may be called from any thread unless said otherwise.

@@ -114,6 +114,8 @@ struct nvme_ctrl {
 		iova_t pmr_iova;
 		bool retry_delays;
 		uint16_t crdt[3];
+		uint64_t strays;
+		uint64_t stray_told;
 	} priv;
 };
 

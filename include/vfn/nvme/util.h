@@ -83,6 +83,21 @@ const char *vfn_nvme_status_text(uint16_t status);
 int vfn_nvme_status_errno(uint16_t status);
 
 /**
+ * vfn_nvme_strays - how many completions belonged to no command that was out
+ * @ctrl: controller
+ *
+ * Of queues or identifiers that do not exist, or one more than there were commands: a sign that the controller, or
+ * what posts commands besides the library, is wrong. Such completions are dropped, and told of in the log at most
+ * once per second. Counted are those that the library's calls find; where nvme_rq_from_cqe() fails with errno EINVAL
+ * the caller has found it. Not counted is what completes late, after its request was released.
+ *
+ * Thread-safe.
+ *
+ * Return: their number since nvme_init().
+ */
+uint64_t vfn_nvme_strays(const struct nvme_ctrl *ctrl);
+
+/**
  * nvme_aer - ask for an asynchronous event (section 5.2)
  * @ctrl: controller, up
  * @opaque: context for the request that the event's completion leads to

@@ -101,7 +101,7 @@ CASES = {
 
     "Q1": "a submission queue that is full: an error, nothing is overwritten, and it works again",
     "Q2": "queues of 2, of odd and of most entries, a million times around: right",
-    "Q3": "a completion with an identifier out of range: dropped",
+    "Q3": "a completion with an identifier out of range: dropped, counted, and told of at most once per second",
     "Q4": "a completion for a request that is not in flight: dropped",
     "Q5": "a second completion: dropped",
     "Q6": "a completion with another queue's number, or a head out of range: dropped, or of no effect",
@@ -177,8 +177,7 @@ BUILD = {
 }
 
 # What is not there yet.
-OPEN = {
-}
+OPEN = {}
 
 LEVELS = {
     "unit": "on the fake kernel",

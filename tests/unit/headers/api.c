@@ -489,6 +489,7 @@ NAME(nvme_set_errno_from_cqe, int(cqe *));
 NAME(vfn_nvme_status_text, const char *(uint16_t));
 NAME(vfn_nvme_status_errno, int(uint16_t));
 NAME(nvme_aer, int(ctrl *, void *));
+NAME(vfn_nvme_strays, uint64_t(const struct nvme_ctrl *));
 NAME(nvme_sync, int(ctrl *, sq *, cmd *, void *, size_t, cqe *));
 NAME(nvme_oneshot, int(ctrl *, sq *, cmd *, void *, size_t, cqe *));
 NAME(nvme_admin, int(ctrl *, cmd *, void *, size_t, cqe *));

@@ -2,6 +2,10 @@
 /* Completions that are not the one waited for: others' are kept in order, nobody's are dropped. */
 #include "machine.h"
 
+#include <string.h>
+
+#include <vfn/support/log.h>
+
 static int flush_on(struct machine *m, struct nvme_sq *sq, struct nvme_cqe *cqe)
 {
 	union nvme_cmd cmd = flush_cmd();
@@ -281,12 +285,44 @@ static void completion_of_nobody_is_dropped(void **state)
 		corrupt(&m, faults[i]);
 		assert_fails_with(flush_on(&m, m.sq, NULL), ETIMEDOUT);
 		assert_int_equal(m.cq->head, 1);
+		assert_int_equal(vfn_nvme_strays(&m.ctrl), 1);
 		assert_int_equal(flush_on(&m, m.sq, NULL), 0);
 		assert_int_equal(free_requests(m.sq), 6);
 		stop(&m);
 		emu_fini();
 		emu_init();
 	}
+}
+
+static void count_strays(int level, const char *text, void *opaque)
+{
+	unsigned int *n = opaque;
+
+	if (level == LOG_ERROR && strstr(text, "dropped a completion of command 32768 of queue 1"))
+		(*n)++;
+}
+
+/* Q3: a controller gone mad does not fill the log */
+static void completions_of_nobody_are_told_of_once_per_second(void **state)
+{
+	unsigned int messages = 0;
+	struct machine m;
+
+	start_pair(&m, NULL, 8);
+	vfn_nvme_set_timeout(&m.ctrl, 20);
+	corrupt(&m,
+		(struct emu_fault){ .fields = EMU_CQE_CID, .cid = 0x8000, .count = UINT32_MAX });
+	logv_set(LOG_ERROR);
+	vfn_log_set_hook(count_strays, &messages);
+	for (unsigned int i = 1; i <= 5; i++) {
+		assert_fails_with(flush_on(&m, m.sq, NULL), ETIMEDOUT);
+		assert_int_equal(messages, i < 5 ? 1 : 2);
+		emu_advance(SEC / 4);
+	}
+	vfn_log_set_hook(NULL, NULL);
+	logv_set(VFN_LOG_OFF);
+	assert_int_equal(vfn_nvme_strays(&m.ctrl), 5);
+	stop(&m);
 }
 
 /* Q4: one for a request that is free waits for its owner, who drops it */
@@ -397,6 +433,7 @@ int main(void)
 		test(reordered_completions_find_their_requests),
 		test(sync_is_not_misled_by_reordering),
 		test(completion_of_nobody_is_dropped),
+		test(completions_of_nobody_are_told_of_once_per_second),
 		test(completion_of_an_idle_request_does_not_complete_it_later),
 		test(field_that_does_not_matter_is_not_used),
 		test(completion_with_the_old_phase_is_not_seen),

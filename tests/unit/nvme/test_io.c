@@ -424,6 +424,7 @@ static void completions_of_nobody_are_dropped(void **state)
 	assert_int_equal((uintptr_t)done[0].opaque, 0);
 	assert_int_equal((uintptr_t)done[1].opaque, 1);
 	assert_int_equal(free_requests(m.sq), 7);
+	assert_int_equal(vfn_nvme_strays(&m.ctrl), 1);
 
 	emu_nvme_fault(m.nvme, &(struct emu_fault){
 				       .kind = EMU_CORRUPT,
@@ -437,6 +438,7 @@ static void completions_of_nobody_are_dropped(void **state)
 	assert_int_equal(vfn_nvme_io_poll(m.sq, done, 4), 1);
 	assert_int_equal((uintptr_t)done[0].opaque, 1);
 	assert_int_equal(free_requests(m.sq), 6);
+	assert_int_equal(vfn_nvme_strays(&m.ctrl), 2);
 	stop(&m);
 }
 
