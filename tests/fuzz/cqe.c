@@ -373,7 +373,7 @@ static void sync_one(unsigned int q, struct input *in)
 	union nvme_cmd cmd = { .opcode = 1 };
 	const struct nvme_rq *rq = sqs[q]->rq_top;
 	struct request *mine = rq ? of(rq) : NULL;
-	struct nvme_cqe got, wanted;
+	struct nvme_cqe got, wanted, more;
 	int ret, err = EBUSY;
 
 	/* what is there before it is sent goes first, then the device acts */
@@ -390,6 +390,8 @@ static void sync_one(unsigned int q, struct input *in)
 		err = !look_for(mine, &wanted) ? ETIMEDOUT : le16_to_cpu(wanted.sfp) >> 1 ? EIO : 0;
 		mine->state = err == ETIMEDOUT ? VFN_NVME_RQ_ABANDONED : VFN_NVME_RQ_FREE;
 		require((err != 0 && err != EIO) || same(&got, &wanted));
+		while (err != ETIMEDOUT && look_for(mine, &more))
+			;
 	}
 	require(ret ? errno == err : !err);
 }
