@@ -14,6 +14,7 @@ The environment chooses:
   MUTANTS_SEED=N  which ones, 1 without
   MUTANTS_AT=FILE[:LINE]  all of a file or line instead, which may be in include/, too
   MUTANTS_JOBS=N  how many at a time, 2 without
+  MUTANTS_BUILDS=plain  only the first of plain,asan,tsan: quicker, and what only a sanitizer notices has survived
   MUTANTS_PATIENCE=S  seconds of tests in each build after which one has survived, 60 without
 
 Those that nothing can notice are in the file "explained": four lines each, with an empty line between: the file, or a pattern
@@ -265,7 +266,7 @@ class Coverage:
         """The tests that execute a place; where no line of it is known, those that execute its file.
 
         First comes what noticed it in an earlier run, then what is named like the file, has noticed something in it, or is
-        named like its folder.
+        named like its folder; programs that have run on the one kernel run on the other one in the end.
         """
         lines = self.tests.get(place.file, {})
         known = self.known.get(place.file, set())
@@ -273,9 +274,9 @@ class Coverage:
         names = {name for number in wanted for name in lines.get(number, ())}
         stem, layer = pathlib.Path(place.file).stem, pathlib.Path(place.file).parent.name
         killer = self.killers.get(name_of(place, False))
-        return sorted(names, key=lambda name: (name != killer, stem not in name.split("-"),
-                                               -self.noticed[place.file, name], layer not in name.split("-"),
-                                               self.seconds[name][0], name))
+        return sorted(names, key=lambda name: (
+            name != killer, name.removesuffix("-iommufd") in names - {name}, stem not in name.split("-"),
+            -self.noticed[place.file, name], layer not in name.split("-"), self.seconds[name][0], name))
 
     def remember(self, place, name):
         """Which test has noticed a change: it is the first that is tried the next time."""
@@ -299,7 +300,7 @@ class Worker:
 
     def is_sound(self, build, stage, name, text, place):
         """Whether a test that failed in a build passes on the source as it is."""
-        if stage == STAGES[0] or (stage.name, name) in self.sound:
+        if stage == self.stages[0] or (stage.name, name) in self.sound:
             return True
         path = self.tree.root / place.file
         changed = path.read_text(encoding="utf-8")
@@ -321,6 +322,18 @@ class Worker:
             self.objects[target] = (build.path / target).read_bytes()
         return self.objects[target]
 
+    def within_patience(self, build, stage, names):
+        """Those of the tests that a stage runs, as long as they do not take too long in all."""
+        suite = f":{stage.suite}" if stage.suite else ""
+        wanted, spent = [], 0
+        for name in names:
+            if name in build.tests and any(own.endswith(suite) for own in build.tests[name]["suite"]):
+                spent += self.coverage.seconds[name][0]
+                if spent > self.patience:
+                    break
+                wanted.append(name)
+        return wanted
+
     def run(self, place, text):
         """Run the tests that could notice, until one does."""
         names = self.coverage.of(place)
@@ -335,16 +348,14 @@ class Worker:
 
         for stage in self.stages:
             build = self.tree.build(stage.name, stage.arguments)
-            spent = 0
-            for name in names:
-                test = build.tests.get(name)
-                if not test or (stage.suite and not any(suite.endswith(f":{stage.suite}") for suite in test["suite"])):
-                    continue
-                spent += self.coverage.seconds[name][0]
-                if spent > self.patience:
-                    break
-                if build.ninja(*build.targets(name)):
-                    return Outcome(NONE, "")
+            wanted, built, at_once = self.within_patience(build, stage, names), set(), 1
+            for index, name in enumerate(wanted):
+                if not built.issuperset(build.targets(name)):
+                    targets = {file for other in wanted[index:index + at_once] for file in build.targets(other)}
+                    if build.ninja(*targets):
+                        return Outcome(NONE, "")
+                    built |= targets
+                    at_once = 8
                 if not self.passes(build, stage, name) and self.is_sound(build, stage, name, text, place):
                     self.coverage.remember(place, name)
                     return Outcome(KILLED, f"{name}, {stage.name}")
@@ -362,10 +373,13 @@ class Worker:
 
 def sample(found, seed):
     """The order in which places are tried: flips and deletions in turn. Changes elsewhere in the source change little of it."""
-    def chance(place):
-        return hashlib.sha256(f"{seed} {place.file} {place.was} {place.shown}".encode()).digest()
+    chance, same = {}, collections.Counter()
+    for place in found:
+        name = name_of(place, False)
+        chance[place] = hashlib.sha256(f"{seed} {name} {same[name]}".encode()).digest()
+        same[name] += 1
 
-    flips, deletions = [sorted((place for place in found if place.deleted == deleted), key=chance) for deleted in (False, True)]
+    flips, deletions = [sorted((place for place in found if place.deleted == deleted), key=chance.get) for deleted in (False, True)]
     both = min(len(flips), len(deletions))
     mixed = [place for pair in zip(flips, deletions) for place in pair]
     return mixed + flips[both:] + deletions[both:]
@@ -460,6 +474,8 @@ def main():
     arguments = parser.parse_args()
     wanted, seed = int(os.environ.get("MUTANTS", "300")), os.environ.get("MUTANTS_SEED", "1")
     jobs, at = int(os.environ.get("MUTANTS_JOBS", "2")), os.environ.get("MUTANTS_AT")
+    builds = os.environ.get("MUTANTS_BUILDS", "plain,asan,tsan").split(",")
+    stages = [stage for stage in STAGES if stage.name in builds]
     patience = float(os.environ.get("MUTANTS_PATIENCE", "60"))
 
     folders = ["src", "include"]
@@ -475,7 +491,7 @@ def main():
     say(f"{len(found)} places, seed {seed}" if not at else f"{len(order)} places at {at}")
     trial = Trial(order, explained, wanted)
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
-        for result in [pool.submit(trial.work, Worker(tree, coverage, STAGES, patience)) for tree in trees]:
+        for result in [pool.submit(trial.work, Worker(tree, coverage, stages, patience)) for tree in trees]:
             result.result()
     return trial.report()
 
