@@ -52,6 +52,18 @@ static void context_without_memory_is_null(void **state)
 	}
 }
 
+static void context_of_an_open_that_fails_is_its_owners_alone(void **state)
+{
+	ctx = iommu_get_context("a");
+	other.dev.ctx = ctx;
+	memset(emu_pci_config(emu_pci_find(EMU_BDF)), 0xff, 256);
+	assert_fails_with(vfio_pci_open(&other, EMU_BDF), ENODEV);
+	assert_ptr_equal(other.dev.ctx, ctx);
+	assert_int_equal(ctx->holders, 0);
+	vfn_iommu_put_context(ctx);
+	memset(&other, 0, sizeof(other));
+}
+
 static void context_of_a_device_has_its_name(void **state)
 {
 	open_space();
@@ -381,6 +393,7 @@ int main(void)
 		test_closed(context_of_one_name_is_one),
 		test_closed(context_without_name_is_refused),
 		test_closed(context_without_memory_is_null),
+		test_closed(context_of_an_open_that_fails_is_its_owners_alone),
 		test_closed(context_of_a_device_has_its_name),
 		test_closed(context_in_use_is_not_put),
 		test_closed(context_knows_its_back_end_and_why),

@@ -5,6 +5,8 @@
 #include <vfn/nvme/io.h>
 #include <vfn/support/align.h>
 
+#include "iommu/table.h"
+
 #define SEED 0x10
 
 static struct vfn_nvme_io prepare(struct machine *m, uint8_t opcode)
@@ -314,6 +316,26 @@ static void memory_far_apart_takes_blocks_of_every_size(void **state)
 	free(pages);
 }
 
+/* Two pages of memory that begin where another table of addresses does. */
+static void memory_at_the_start_of_a_table_is_found(void **state)
+{
+	char *pages = new_pages(2 * TABLE_LEAF_BYTES);
+	char *next = (char *)ALIGN_UP((uintptr_t)pages + 1, TABLE_LEAF_BYTES);
+	struct vfn_nvme_io io;
+	struct machine m;
+
+	start_pair(&m, NULL, 8);
+	io = prepare(&m, OP_READ);
+	fill_random(disk(&m), 2 * PAGE, &(uint64_t){ 1 });
+	map_at(&m, next - PAGE, 3 * PAGE, 0x10000000);
+	do_io(&m, &io, 0, 8, next - PAGE);
+	do_io(&m, &io, 0, 16, next);
+	assert_memory_equal(disk(&m), next, 2 * PAGE);
+	unmap(&m, next - PAGE);
+	stop(&m);
+	free(pages);
+}
+
 static void data_in_several_mappings_is_transferred(void **state)
 {
 	char *mem = aligned_alloc(PAGE, 48 * MIB);
@@ -598,6 +620,7 @@ int main(void)
 		test(prep_refuses_what_cannot_be),
 		test(memory_that_is_unmapped_or_moves_is_looked_up_anew),
 		test(memory_far_apart_takes_blocks_of_every_size),
+		test(memory_at_the_start_of_a_table_is_found),
 		test(data_in_several_mappings_is_transferred),
 		test(memory_that_devices_may_only_read_is_written_to_the_disk),
 		test(data_in_controller_memory_is_checked),

@@ -112,6 +112,18 @@ static void info_has_everything(void **state)
 	assert_null(info.driver);
 }
 
+static void group_of_number_zero_is_one(void **state)
+{
+	struct vfn_pci_info info;
+
+	emu_pci_add(NULL);
+	emu_link(DEV "/iommu_group", "../../../kernel/iommu_groups/0");
+	errno = EIO;
+	assert_int_equal(vfn_pci_get_info(EMU_BDF, &info), 0);
+	assert_int_equal(info.iommu_group, 0);
+	vfn_pci_put_info(&info);
+}
+
 static void info_of_sparse_device_has_none(void **state)
 {
 	struct emu_pci_opts opts = { .no_group = true, .driver = "", .numa_node = -1 };
@@ -386,6 +398,9 @@ static void check_failing_at_n_keeps_errno(void **state)
 	assert_true(emu_fail_each(EMU_SYSCALL, EIO, check_idle, nothing, NULL) >= 20);
 	assert_true(emu_fail_each(EMU_ALLOC, ENOMEM, check_idle, nothing, NULL) >= 20);
 	assert_true(emu_fail_each(EMU_UNDO, EINTR, check_idle, nothing, NULL) >= 5);
+	emu_file_error("/proc/self/mountinfo", EIO);
+	assert_fails_with(check_idle(NULL), EIO);
+	assert_error_has("cannot see whether it is in use");
 }
 
 int main(void)
@@ -394,6 +409,7 @@ int main(void)
 		test(devices_are_visited_in_order),
 		test(walk_that_is_stopped_returns_the_value),
 		test(info_has_everything),
+		test(group_of_number_zero_is_one),
 		test(info_of_sparse_device_has_none),
 		test(info_of_hostile_regions_is_bounded),
 		test(info_failing_at_n_leaves_nothing),

@@ -157,6 +157,17 @@ static void group_is_path_of_vfio(void **state)
 	free(group);
 }
 
+static void group_of_number_zero_has_a_path(void **state)
+{
+	char *group;
+
+	add_bound(EMU_BDF, "nvme");
+	emu_link(DEV "/iommu_group", "../../../kernel/iommu_groups/0");
+	group = pci_get_iommu_group(EMU_BDF);
+	assert_string_equal(group, "/dev/vfio/0");
+	free(group);
+}
+
 /* W14, W41: no crash, and the errno is the cause's */
 static void group_absent_is_enodev_with_hint(void **state)
 {
@@ -363,6 +374,7 @@ int main(void)
 		test(new_id_then_remove_id_takes_and_forgets),
 		test(group_is_path_of_vfio),
 		test(group_beyond_an_int_is_erange),
+		test(group_of_number_zero_has_a_path),
 		test(group_absent_is_enodev_with_hint),
 		test(vfio_id_is_name_of_cdev),
 		test(sriov_functions_know_each_other),

@@ -262,6 +262,7 @@ static void limited_message_comes_once_in_an_interval(void **state)
 
 	assert_false(__trace_ratelimited(&other, 9, "x"));
 	assert_true(__trace_ratelimited(&other, 9, "x"));
+	assert_int_equal(other.end - other.begin, SEC);
 
 	said[0] = '\0';
 	emit_limited(2);
