@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "emu.h"
 
@@ -17,6 +18,7 @@ static struct machine machine = {
 	.timeout_ms = 60,
 	.pace_us = 2000,
 	.irq_ms = 3,
+	.deletes_busy = true,
 };
 static struct emu_nvme *nvme;
 static bool in_lockstep;
@@ -45,6 +47,15 @@ const struct machine *machine_start(bool lockstep, struct dice *dice)
 		emu_start_threads();
 
 	return &machine;
+}
+
+uint64_t machine_seconds(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+
+	return (uint64_t)now.tv_sec;
 }
 
 void machine_pass(void)

@@ -54,15 +54,6 @@ static struct soak soak = {
 #define RECOVERER(s) ((int)(s)->nworkers)
 #define wrong(s, ...) soak_fail(s, RECOVERER(s), (s)->turn, "recovery", __VA_ARGS__)
 
-static uint64_t seconds_now(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-
-	return (uint64_t)now.tv_sec;
-}
-
 void soak_fail(struct soak *s, int thread, uint64_t number, const char *doing, const char *fmt, ...)
 {
 	char text[1024];
@@ -179,7 +170,7 @@ static bool has_failed(struct soak *s)
 /* Threads go on meanwhile. A controller that fails forgets the event. */
 static void do_event(struct soak *s, struct dice *d)
 {
-	uint64_t start = seconds_now();
+	uint64_t start = machine_seconds();
 	int ret;
 
 	enter_all(s);
@@ -187,7 +178,7 @@ static void do_event(struct soak *s, struct dice *d)
 	leave_all(s);
 
 	while (!ret && s->event_pending && !soak_failed(s)) {
-		if (seconds_now() - start > PATIENCE_S / 3)
+		if (machine_seconds() - start > PATIENCE_S / 3)
 			wrong(s, "an event of log page %d does not arrive", s->event_pending);
 		machine_pass();
 		if (!s->lockstep)
@@ -333,9 +324,9 @@ static void run_threads(struct soak *s)
 	while (__atomic_load_n(&s->finished, __ATOMIC_ACQUIRE) < (int)s->nworkers) {
 		recoverer_turn(s);
 		(void)usleep(s->machine->pace_us);
-		if (seconds_now() >= s->end)
+		if (machine_seconds() >= s->end)
 			__atomic_store_n(&s->stopping, 1, __ATOMIC_RELEASE);
-		if (seconds_now() >= s->end + PATIENCE_S)
+		if (machine_seconds() >= s->end + PATIENCE_S)
 			give_up(s);
 	}
 
@@ -345,7 +336,7 @@ static void run_threads(struct soak *s)
 
 static void run_in_lockstep(struct soak *s)
 {
-	for (uint64_t n = 0; (s->ops ? n < s->ops : seconds_now() < s->end) && !soak_failed(s);
+	for (uint64_t n = 0; (s->ops ? n < s->ops : machine_seconds() < s->end) && !soak_failed(s);
 	     n++) {
 		for (unsigned int i = 0; i < s->nworkers; i++)
 			worker_turn(&s->workers[i]);
@@ -464,7 +455,7 @@ static void run_round(struct soak *s)
 
 static void everything_at_once(void **state)
 {
-	uint64_t end = seconds_now() + seconds;
+	uint64_t end = machine_seconds() + seconds;
 	const struct soak fresh = soak;
 
 	(void)state;
@@ -474,10 +465,11 @@ static void everything_at_once(void **state)
 		soak.ops = most_ops;
 		soak.nworkers = nworkers;
 		soak.lockstep = lockstep;
-		soak.end = most_ops || end - seconds_now() < 2 * ROUND_S ? end :
-									   seconds_now() + ROUND_S;
+		soak.end = most_ops || end - machine_seconds() < 2 * ROUND_S ?
+				   end :
+				   machine_seconds() + ROUND_S;
 		run_round(&soak);
-	} while (!soak_failed(&soak) && !most_ops && seconds_now() < end);
+	} while (!soak_failed(&soak) && !most_ops && machine_seconds() < end);
 
 	report();
 	if (!soak_failed(&soak))

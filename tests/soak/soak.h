@@ -58,10 +58,14 @@ struct machine {
 	unsigned int timeout_ms, pace_us;
 	/* how long a wait for an interrupt takes */
 	int irq_ms;
+	/* whether a queue may be deleted while its commands are out */
+	bool deletes_busy;
 };
 
 /* What it is like follows from the dice. */
 const struct machine *machine_start(bool lockstep, struct dice *dice);
+/* The time, of a clock that can be relied on. */
+uint64_t machine_seconds(void);
 /* Time passes, where it does not by itself. */
 void machine_pass(void);
 /* Something goes wrong from now on; machine_quiet() ends that. */

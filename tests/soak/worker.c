@@ -745,7 +745,7 @@ static void do_queue(struct worker *w, struct dice *d)
 	bool drained = roll(d, 2), polled = roll(d, 2);
 	int qsize = 2 + (int)roll(d, roll(d, 3) ? 62 : 8);
 
-	if (drained)
+	if (drained || !w->soak->machine->deletes_busy)
 		while (count_out(w) && !soak_failed(w->soak))
 			look_and_give_way(w);
 	w->qsize = qsize;

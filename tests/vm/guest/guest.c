@@ -307,6 +307,18 @@ long host_event_count(const char *name)
 	return host_count("event", "name", name);
 }
 
+uint64_t host_seconds(void)
+{
+	unsigned long long seconds;
+	char reply[256];
+
+	ask_host("{\"execute\": \"vfn-seconds\"}\n", reply, sizeof(reply));
+	if (sscanf(reply, "{\"return\": %llu}", &seconds) != 1)
+		fail_msg("%s", reply);
+
+	return seconds;
+}
+
 unsigned int guest_kernel_objects(pid_t pid)
 {
 	char path[64], target[256];

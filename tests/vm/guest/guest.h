@@ -86,6 +86,9 @@ long host_event_count(const char *name);
 void host_trace(const char *event);
 long host_trace_count(const char *text);
 
+/* The host's clock, which no emulation has part in: where the host is busy, a guest may get the rate of its own wrong. */
+uint64_t host_seconds(void);
+
 /* The test fails with what the library says of its last error. */
 #define assert_vfn(expression) \
 	do { \

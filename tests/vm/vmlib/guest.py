@@ -169,6 +169,8 @@ class Guest:
                 return {"return": self.qemu.trace_count(request["arguments"]["text"])}
             if request.get("execute") == "vfn-event-count":
                 return {"return": self.qemu.qmp.event_count(request["arguments"]["name"])}
+            if request.get("execute") == "vfn-seconds":
+                return {"return": int(time.monotonic())}
             if request.get("execute") == "vfn-read":
                 return {"return": self.qemu.read_image(**request["arguments"]).hex()}
             if request.get("execute") == "vfn-save":
