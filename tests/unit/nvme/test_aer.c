@@ -211,6 +211,8 @@ static void request_from_a_used_up_queue_is_busy(void **state)
 	assert_int_equal(nvme_aer(&m.ctrl, NULL), 0);
 	/* closing needs a request for each of its commands, and there are no queues to delete */
 	nvme_close(&m.ctrl);
+	assert_fails_with(nvme_aer(&m.ctrl, NULL), ENODEV);
+	assert_error_has("is not up");
 }
 
 static void outstanding_requests_do_not_hinder_close(void **state)

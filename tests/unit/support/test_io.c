@@ -142,6 +142,13 @@ static void nothing_to_do_makes_no_call(void **state)
 
 #define test(name) cmocka_unit_test_setup_teardown(name, emu_setup, emu_teardown)
 
+static void writeall_that_ends_with_a_failed_close_fails(void **state)
+{
+	emu_file("/f", "");
+	emu_fail_at(EMU_CLOSE, 1, EIO);
+	assert_fails_with(writeall("/f", "abc", 3), EIO);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -158,6 +165,7 @@ int main(void)
 		test(writeall_leaves_nothing_whatever_fails),
 		test(writeall_goes_on_after_short_writes),
 		test(nothing_to_do_makes_no_call),
+		test(writeall_that_ends_with_a_failed_close_fails),
 	};
 
 	return cmocka_run_group_tests_name("io", tests, NULL, NULL);
