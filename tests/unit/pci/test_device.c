@@ -124,6 +124,15 @@ static void group_of_number_zero_is_one(void **state)
 	vfn_pci_put_info(&info);
 }
 
+static void info_of_a_node_that_cannot_be_read_fails(void **state)
+{
+	struct vfn_pci_info info;
+
+	emu_pci_add(NULL);
+	emu_file_error(DEV "/numa_node", EIO);
+	assert_fails_with(vfn_pci_get_info(EMU_BDF, &info), EIO);
+}
+
 static void info_of_sparse_device_has_none(void **state)
 {
 	struct emu_pci_opts opts = { .no_group = true, .driver = "", .numa_node = -1 };
@@ -410,6 +419,7 @@ int main(void)
 		test(walk_that_is_stopped_returns_the_value),
 		test(info_has_everything),
 		test(group_of_number_zero_is_one),
+		test(info_of_a_node_that_cannot_be_read_fails),
 		test(info_of_sparse_device_has_none),
 		test(info_of_hostile_regions_is_bounded),
 		test(info_failing_at_n_leaves_nothing),

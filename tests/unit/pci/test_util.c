@@ -92,7 +92,9 @@ static void driver_absent_is_enoent(void **state)
 {
 	add_bound(EMU_BDF, "");
 	assert_null_with(pci_get_driver(EMU_BDF), ENOENT);
+	assert_error_has("no driver is bound");
 	assert_fails_with(pci_unbind(EMU_BDF), ENOENT);
+	assert_error_has("no driver is bound");
 }
 
 static void unbind_then_bind_changes_driver(void **state)
@@ -163,7 +165,9 @@ static void group_of_number_zero_has_a_path(void **state)
 
 	add_bound(EMU_BDF, "nvme");
 	emu_link(DEV "/iommu_group", "../../../kernel/iommu_groups/0");
+	errno = ENOENT;
 	group = pci_get_iommu_group(EMU_BDF);
+	assert_non_null(group);
 	assert_string_equal(group, "/dev/vfio/0");
 	free(group);
 }

@@ -236,6 +236,8 @@ static void vectors_beyond_what_the_host_has_are_enospc(void **state)
 	open_with(.vectors_avail = 4);
 	assert_fails_with(vfio_set_irq(&pci.dev, fds, 5), ENOSPC);
 	assert_int_equal(enabled(VFN_IRQ_MSIX), 0);
+	assert_int_equal(vfn_vfio_setup_irqs(&pci.dev, fds, 4, VECTORS), 4);
+	assert_int_equal(vfio_disable_irq(&pci.dev), 0);
 	assert_int_equal(vfio_set_irq(&pci.dev, fds, 4), 0);
 }
 
