@@ -160,7 +160,7 @@ static void call_nvme(struct caller *c, char *page, iova_t iova)
 	struct nvme_ctrl *ctrl = &c->m->ctrl;
 	struct iovec iov = { page, PAGE };
 	union nvme_cmd cmd = {};
-	uint8_t data[512] = {}, meta[16];
+	uint8_t data[512] = {}, meta[16] = {};
 
 	check(vfn_nvme_get_state(ctrl) <= VFN_NVME_RESETTING);
 	check(nvme_get_ctrl(EMU_BDF) == ctrl);
