@@ -19,7 +19,7 @@ TSAN      = -Db_sanitize=thread $(SANITIZED) -Dtools=disabled -Dexamples=disable
 check:
 	@ci/install-deps build
 	@ci/build $(BUILD)/asan -Db_sanitize=address,undefined $(SANITIZED) -Demu=true
-	@CYCLES=$${CYCLES:-100000} ci/run-tests asan $(BUILD)/asan
+	@CYCLES=$${CYCLES:-20000} ci/run-tests asan $(BUILD)/asan
 	@ci/build $(BUILD)/tsan $(TSAN)
 	@ci/run-tests tsan $(BUILD)/tsan --suite threaded
 
