@@ -14,7 +14,7 @@ static struct machine machine = {
 	.timeout_ms = 400,
 	.pace_us = 20000,
 	.irq_ms = 20,
-	/* QEMU 7.2 was seen to crash, and to write for commands that it had ended so */
+	/* QEMU 7.2 was seen to crash; once a block had the data of another, which is not explained */
 	.deletes_busy = false,
 };
 
