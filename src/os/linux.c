@@ -16,6 +16,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "os/ones.h"
+
 #define NS_PER_SEC 1000000000ULL
 
 #define restart(call) \
@@ -110,17 +112,7 @@ int os_madvise(void *addr, size_t len, int advice)
 
 int os_put_ones(void *addr, size_t len)
 {
-	void *ones = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	if (ones == MAP_FAILED)
-		return -1;
-
-	memset(ones, 0xff, len);
-	if (mremap(ones, len, len, MREMAP_MAYMOVE | MREMAP_FIXED, addr) == addr)
-		return 0;
-
-	(void)munmap(ones, len);
-	return -1;
+	return put_ones(addr, len);
 }
 
 int os_sigaction(int signum, const struct sigaction *act, struct sigaction *old)

@@ -36,27 +36,30 @@ static bool cover(void *addr)
 		return false;
 
 	if (len > WHOLE_MAX) {
-		start = (char *)addr - ((uintptr_t)addr & (__VFN_PAGESIZE - 1));
+		start = (void *)ALIGN_DOWN((uintptr_t)addr, __VFN_PAGESIZE);
 		len = __VFN_PAGESIZE;
 	}
 
 	return !os_put_ones(start, ALIGN_UP(len, __VFN_PAGESIZE));
 }
 
-/* Have it do what it does to a process without handlers. An access does that by itself when it is repeated. */
-static void do_default(int signum, const siginfo_t *info)
+static void take_handler_off(int signum)
 {
 	const struct sigaction standard = { .sa_handler = SIG_DFL };
 
 	(void)os_sigaction(signum, &standard, NULL);
+}
+
+/* Have it do what it does to a process without handlers. An access does that by itself when it is repeated. */
+static void do_default(int signum, const siginfo_t *info)
+{
+	take_handler_off(signum);
 	if (!is_access(info))
 		(void)os_raise(signum);
 }
 
 static void chain(int signum, siginfo_t *info, void *context)
 {
-	const struct sigaction standard = { .sa_handler = SIG_DFL };
-
 	if (before.sa_handler == SIG_DFL || (before.sa_handler == SIG_IGN && is_access(info))) {
 		do_default(signum, info);
 		return;
@@ -66,7 +69,7 @@ static void chain(int signum, siginfo_t *info, void *context)
 
 	/* one that is there for one time only relies on that */
 	if (before.sa_flags & (int)SA_RESETHAND)
-		(void)os_sigaction(signum, &standard, NULL);
+		take_handler_off(signum);
 
 	if (before.sa_flags & SA_SIGINFO)
 		before.sa_sigaction(signum, info, context);

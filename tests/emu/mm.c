@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "os/ones.h"
 #include "os/os.h"
 
 uint32_t vfn_mmio_hook_read32(void *addr);
@@ -347,17 +348,7 @@ int os_munmap(void *addr, size_t len)
 /* Runs in handlers, so without the lock; what is mapped there stays mapped. */
 int os_put_ones(void *addr, size_t len)
 {
-	void *ones = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	if (ones == MAP_FAILED)
-		return -1;
-
-	memset(ones, 0xff, len);
-	if (mremap(ones, len, len, MREMAP_MAYMOVE | MREMAP_FIXED, addr) == addr)
-		return 0;
-
-	(void)munmap(ones, len);
-	return -1;
+	return put_ones(addr, len);
 }
 
 int os_sigaction(int signum, const struct sigaction *act, struct sigaction *old)

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The soak program's machine: a guest, whose controller "a" and kernel are real to the library. */
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,19 +22,6 @@ static struct {
 	int fds;
 	long locked, pinned;
 } before;
-
-static int count_descriptors(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	int n = 0;
-
-	assert_non_null(dir);
-	while (readdir(dir))
-		n++;
-	closedir(dir);
-
-	return n;
-}
 
 static long kib_of(const char *field)
 {
@@ -73,7 +59,7 @@ const struct machine *machine_start(bool lockstep, struct dice *dice)
 		fail_msg("a guest has a time of its own");
 
 	machine.bdf = guest_bdf("a");
-	before.fds = count_descriptors();
+	before.fds = guest_count_descriptors();
 	before.locked = kib_of("VmLck:");
 	before.pinned = kib_of("VmPin:");
 
@@ -170,7 +156,7 @@ const char *machine_complaint(void)
 const char *machine_stop(void)
 {
 	long locked = kib_of("VmLck:"), pinned = kib_of("VmPin:");
-	int fds = count_descriptors();
+	int fds = guest_count_descriptors();
 	static char text[256];
 
 	(void)snprintf(text, sizeof(text),

@@ -127,6 +127,19 @@ static void test_each_msix_vector_signals_its_own_queue(void **state)
 		close(fds[i]);
 }
 
+/* A controller that is up, with @fds for vectors 0 and 1, and a queue pair that has the second. Where the buffer is. */
+static iova_t open_with_vectors(struct nvme_ctrl *ctrl, int fds[2])
+{
+	iova_t iova;
+
+	assert_vfn(nvme_init(ctrl, guest_bdf("a"), NULL) == 0);
+	assert_vfn(vfio_set_irq(&ctrl->pci.dev, fds, 0, 2) == 0);
+	assert_vfn(nvme_create_ioqpair(ctrl, 1, 64, 1, 0) == 0);
+	assert_vfn(iommu_map_vaddr(__iommu_ctx(ctrl), mem, LEN, &iova, 0) == 0);
+
+	return iova;
+}
+
 /* Q13 */
 static void test_msix_vector_without_eventfd_is_silent(void **state)
 {
@@ -136,10 +149,7 @@ static void test_msix_vector_without_eventfd_is_silent(void **state)
 	iova_t iova;
 
 	(void)state;
-	assert_vfn(nvme_init(&ctrl, guest_bdf("a"), NULL) == 0);
-	assert_vfn(vfio_set_irq(&ctrl.pci.dev, fds, 0, 2) == 0);
-	assert_vfn(nvme_create_ioqpair(&ctrl, 1, 64, 1, 0) == 0);
-	assert_vfn(iommu_map_vaddr(__iommu_ctx(&ctrl), mem, LEN, &iova, 0) == 0);
+	iova = open_with_vectors(&ctrl, fds);
 
 	assert_vfn(vfio_set_irq(&ctrl.pci.dev, &none, 1, 1) == 0);
 	rq = submit(&ctrl, 1, 0, iova);
@@ -168,10 +178,7 @@ static void test_spurious_and_late_signals_do_not_matter(void **state)
 	iova_t iova;
 
 	(void)state;
-	assert_vfn(nvme_init(&ctrl, guest_bdf("a"), NULL) == 0);
-	assert_vfn(vfio_set_irq(&ctrl.pci.dev, fds, 0, 2) == 0);
-	assert_vfn(nvme_create_ioqpair(&ctrl, 1, 64, 1, 0) == 0);
-	assert_vfn(iommu_map_vaddr(__iommu_ctx(&ctrl), mem, LEN, &iova, 0) == 0);
+	iova = open_with_vectors(&ctrl, fds);
 
 	for (i = 0; i < ROUNDS; i++) {
 		assert_int_equal(write(fds[1], &one, sizeof(one)), sizeof(one));

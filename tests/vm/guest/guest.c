@@ -319,6 +319,19 @@ uint64_t host_seconds(void)
 	return seconds;
 }
 
+int guest_count_descriptors(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	int n = 0;
+
+	assert_non_null(dir);
+	while (readdir(dir))
+		n++;
+	closedir(dir);
+
+	return n;
+}
+
 unsigned int guest_kernel_objects(pid_t pid)
 {
 	char path[64], target[256];

@@ -64,6 +64,9 @@ int guest_kernel_open(const char *name, uint32_t nsid, int flags);
 /* Identify Controller data, 4096 bytes. */
 void guest_identify(struct nvme_ctrl *ctrl, void *data);
 
+/* How many descriptors this process has, that of the count included. */
+int guest_count_descriptors(void);
+
 /* How many descriptors of VFIO, of iommufd and of interrupts a process has. */
 unsigned int guest_kernel_objects(pid_t pid);
 
