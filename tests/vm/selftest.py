@@ -4,6 +4,7 @@
 
 import os
 import pathlib
+import socket
 import sys
 import tempfile
 import unittest
@@ -16,6 +17,7 @@ sys.path[:0] = [str(pathlib.Path(__file__).resolve().parent), str(pathlib.Path(_
 from images import kernel, own
 from images.initramfs import Initramfs
 from vmlib import kernellog, profile, qemu
+from vmlib.qmp import QMP
 from vmlib.tap import Parser
 
 
@@ -81,6 +83,19 @@ class KernelLog(unittest.TestCase):
     def test_kernel_bugs_are_noticed(self):
         for text in ("WARNING: CPU: 0 PID: 1 at mm/gup.c:1", "BUG: unable to handle page fault", "Oops: 0002 [#1]"):
             self.assertEqual(len(kernellog.complaints([f"<4>[    1.0] {text}"])), 1)
+
+
+class Monitor(unittest.TestCase):
+    """What QEMU says."""
+
+    def test_event_right_behind_a_reply_is_counted(self):
+        ours, qemus = socket.socketpair()
+        with ours, qemus:
+            qemus.sendall(b'{"QMP": {}}\n{"return": {}}\n{"return": "first"}\n{"event": "E"}\n')
+            monitor = QMP(ours)
+            self.assertEqual(monitor.execute({"execute": "first"}), {"return": "first"})
+            qemus.sendall(b'{"return": {}}\n')
+            self.assertEqual(monitor.event_count("E"), 1)
 
 
 class Files(unittest.TestCase):

@@ -14,14 +14,16 @@ class QMP:
     def __init__(self, sock):
         sock.settimeout(30)
         self.events = []
-        self.file = sock.makefile("rw", encoding="utf-8", newline="\n")
+        # Two, as writing to a file in text mode drops what was read ahead: an event behind the last reply.
+        self.incoming = sock.makefile("r", encoding="utf-8", newline="\n")
+        self.outgoing = sock.makefile("w", encoding="utf-8", newline="\n")
         self.receive()
         self.execute({"execute": "qmp_capabilities"})
 
     def receive(self):
         """Return the next message."""
         try:
-            line = self.file.readline()
+            line = self.incoming.readline()
         except OSError as error:
             raise QMPError(f"no answer from QEMU: {error}") from error
         if not line:
@@ -31,8 +33,8 @@ class QMP:
     def execute(self, command):
         """Send one command, keep the names of events, return the reply with its "return" or "error"."""
         try:
-            self.file.write(json.dumps(command) + "\n")
-            self.file.flush()
+            self.outgoing.write(json.dumps(command) + "\n")
+            self.outgoing.flush()
         except OSError as error:
             raise QMPError(f"cannot reach QEMU: {error}") from error
         while True:
