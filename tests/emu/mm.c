@@ -31,6 +31,7 @@ struct bar_map {
 	struct emu_pci *pci;
 	unsigned int bar;
 	uint64_t offset;
+	pid_t owner;
 	bool revoked;
 };
 
@@ -180,13 +181,13 @@ void mm_show_bar(struct emu_pci *pci, unsigned int bar, bool shown)
 	}
 }
 
-/* Pages beyond the end of a file. */
+/* Pages beyond the end of a file. A child has other things where its parent has a BAR. */
 void mm_revoke(struct emu_pci *pci)
 {
 	int fd = memfd_create("nothing", MFD_CLOEXEC);
 
 	for (struct bar_map *b = bar_maps; b < bar_maps + MAX_BAR_MAPS; b++) {
-		if (!b->addr || b->pci != pci)
+		if (!b->addr || b->pci != pci || b->owner != getpid())
 			continue;
 		mmap(b->addr, b->len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0);
 		__atomic_store_n(&b->revoked, true, __ATOMIC_RELEASE);
@@ -222,6 +223,7 @@ void *mm_map_bar(struct emu_pci *pci, unsigned int bar, uint64_t offset, size_t 
 	map->pci = pci;
 	map->bar = bar;
 	map->offset = offset;
+	map->owner = getpid();
 	map->revoked = false;
 	__atomic_store_n(&map->addr, addr, __ATOMIC_RELEASE);
 
