@@ -4,7 +4,7 @@
 BUILD  ?= build
 PREFIX ?= /usr/local
 
-.PHONY: all check check-vm check-vm-long check-arm64 soak demo bench bench-check bench-build fuzz mutants coverage lint docs prepush install clean help \
+.PHONY: all check check-vm check-vm-long check-interface check-arm64 soak demo bench bench-check bench-build fuzz mutants coverage lint docs prepush install clean help \
 	lint-format lint-gcc lint-clang lint-scan-build lint-cppcheck lint-sparse lint-valgrind
 
 # The plain build of everything; what it is made of can be changed with "meson configure build".
@@ -12,16 +12,24 @@ all:
 	@ci/install-deps build
 	@ci/build $(BUILD) -Dprefix=$(PREFIX)
 
-# Half the time this takes is the compiler's, so it is asked for little. The millions of some tests are for "make coverage".
-SANITIZED = -Db_lundef=false -Doptimization=g -Dc_args=-g1 -Dvm_tests=disabled
+# Half the time this takes is the compiler's and the linker's, so the one is asked for little, and the other is the quickest
+# that is there. Only what tests need is built. The millions of some of them are for "make coverage".
+SANITIZED = -Db_lundef=false -Doptimization=g -Dc_args=-g1 -Dvm_tests=disabled \
+	$(if $(shell command -v ld.gold),-Dc_link_args=-fuse-ld=gold)
 TSAN      = -Db_sanitize=thread $(SANITIZED) -Dtools=disabled -Dexamples=disabled -- threaded-programs
 
 check:
 	@ci/install-deps build
-	@ci/build $(BUILD)/asan -Db_sanitize=address,undefined $(SANITIZED) -Demu=true
-	@CYCLES=$${CYCLES:-20000} ci/run-tests asan $(BUILD)/asan
+	@ci/build $(BUILD)/asan -Db_sanitize=address,undefined $(SANITIZED) -- meson-test-prereq
+	@CYCLES=$${CYCLES:-20000} ci/run-tests asan $(BUILD)/asan --no-suite threaded --no-suite interface --no-suite runners
 	@ci/build $(BUILD)/tsan $(TSAN)
 	@ci/run-tests tsan $(BUILD)/tsan --suite threaded
+
+# What programs see of the library, as it is installed: no sanitizer has a say in that. And the tests of tests' runners.
+check-interface:
+	@ci/install-deps build
+	@ci/build $(BUILD)/interface -Demu=true -Dvm_tests=disabled
+	@ci/run-tests interface $(BUILD)/interface --suite interface --suite runners
 
 # What is given on the command line of make is in the environment of the runner.
 # What is missing is named, or installed, at once and not in two steps; but what builds a kernel only if one is built.
@@ -128,7 +136,7 @@ lint-sparse: lint-gcc
 
 # valgrind does not take up an access again that has raised a signal.
 lint-valgrind: lint-gcc
-	@CYCLES=20000 ci/run-tests valgrind $(BUILD)/gcc --timeout-multiplier 10 --no-suite interface --no-suite faulting \
+	@CYCLES=20000 ci/run-tests valgrind $(BUILD)/gcc --timeout-multiplier 10 --no-suite interface --no-suite runners --no-suite examples --no-suite faulting \
 		--wrapper "valgrind -q --leak-check=full --error-exitcode=99"
 
 # The manual in HTML is in $(BUILD)/docs/docs/html.
@@ -137,7 +145,7 @@ docs:
 	@ci/build $(BUILD)/docs -Ddocs=enabled -Dtools=disabled -Dexamples=disabled -Dtests=disabled -Dvm_tests=disabled
 	@ci/run-tests docs $(BUILD)/docs --suite docs
 
-prepush: check check-arm64 check-vm bench-check fuzz coverage lint docs
+prepush: check check-interface check-arm64 check-vm bench-check fuzz coverage lint docs
 
 install: all
 	@meson install -C $(BUILD) --no-rebuild
@@ -148,7 +156,8 @@ clean:
 help:
 	@echo 'make            build the library, vfntool and the examples in $(BUILD)/'
 	@echo 'make check      unit tests under ASan and UBSan, the threaded ones under TSan; no root, no hardware'
-	@echo 'make check-arm64  the unit tests on arm64, by a cross compiler and QEMU'
+	@echo 'make check-interface  headers, symbols, programs built against an installation'
+	@echo 'make check-arm64  the tests of both on arm64, by a cross compiler and QEMU'
 	@echo 'make check-vm   tests in guests under QEMU, against real kernels; no root, no KVM, no hardware'
 	@echo '                PROFILE=NAME,... chooses guests, TEST=PATTERN,... cases, VFN_KERNEL=FILE another kernel'
 	@echo '                a kernel of our own, which has iommufd, is built once, in 4 to 10 minutes'

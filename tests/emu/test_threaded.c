@@ -4,7 +4,7 @@
 
 #include "raw.h"
 
-#define COMMANDS 2000
+#define COMMANDS 500
 
 static void start_threaded(struct raw *r, const struct emu_nvme_opts *opts)
 {

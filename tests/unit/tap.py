@@ -13,6 +13,11 @@ def command(path):
     return [*shlex.split(os.environ.get("MESON_EXE_WRAPPER", "")), str(path)]
 
 
+def zeros(data):
+    """Whether all of these bytes are: at once, as there may be millions of them."""
+    return data == bytes(len(data))
+
+
 def test(function):
     """Add a function to the tests of a program. It fails by an assertion, or where a program takes too long."""
     _tests.append(function)

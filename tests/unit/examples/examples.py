@@ -17,7 +17,7 @@ import tempfile
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 # pylint: disable=wrong-import-position
-from tap import command, run_tests, test
+from tap import command, run_tests, test, zeros
 
 BDF = ["-d", "0000:01:00.0"]
 PEER = ["--peer", "0000:02:00.0"]
@@ -113,7 +113,7 @@ def io_writes_what_its_documentation_says_and_nothing_else():
             says(output, "wrote ", "verified ")
             data, start = disk.read_bytes(), 512 * slba
             assert data[start:start + length] == pattern(77, start, length), f"{length} bytes at block {slba}"
-            assert not any(data[:start]) and not any(data[start + length:]), "more was written"
+            assert zeros(data[:start]) and zeros(data[start + length:]), "more was written"
 
 
 @test
@@ -127,7 +127,7 @@ def io_describes_memory_in_every_way():
                      "verified ")
                 data = disk.read_bytes()
                 assert data[:length] == pattern(seed, 0, length), f"{length} bytes by {how}"
-                assert not any(data[length:]), "more was written"
+                assert zeros(data[length:]), "more was written"
     says(run("io", *BDF, "--vector", "--iova", status=2), "exclude")
     says(run("io", *BDF, "--sgl", status=1, EXAMPLE_NO_SGLS="1"), "has no SGLs")
 
@@ -202,7 +202,7 @@ def io_verifies_a_file_and_finds_the_first_byte_that_differs():
 
 @test
 def perf_measures_every_kind_of_access():
-    for arguments in (["--sequential"], ["--write"], ["--sequential", "--write", "-b", "64K", "-q", "1"]):
+    for arguments in (["--sequential"], ["--write", "-b", "64K", "-q", "1"]):
         output = run("perf", *BDF, "--time", "1", *arguments)
         assert "instructions" not in output
         says(output, "sequential" if "--sequential" in arguments else "random",
