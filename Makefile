@@ -21,7 +21,8 @@ TSAN      = -Db_sanitize=thread $(SANITIZED) -Dtools=disabled -Dexamples=disable
 check:
 	@ci/install-deps build
 	@ci/build $(BUILD)/asan -Db_sanitize=address,undefined $(SANITIZED) -- meson-test-prereq
-	@CYCLES=$${CYCLES:-20000} ci/run-tests asan $(BUILD)/asan --no-suite threaded --no-suite interface --no-suite runners
+	@CYCLES=$${CYCLES:-20000} ci/run-tests asan $(BUILD)/asan \
+		--no-suite threaded --no-suite interface --no-suite runners --no-suite again
 	@ci/build $(BUILD)/tsan $(TSAN)
 	@ci/run-tests tsan $(BUILD)/tsan --suite threaded
 

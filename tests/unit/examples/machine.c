@@ -51,13 +51,16 @@ ssize_t read(int fd, void *buf, size_t len)
 	return (ssize_t)len;
 }
 
-/* What is on the disk in the end, for others to check. */
+/* What is on the disk in the end, for others to check, without the pages of zeros at its end. */
 static int save_disk(struct emu_nvme *nvme, const char *path)
 {
+	static const char zeros[4096];
 	size_t size;
-	void *disk = emu_nvme_disk(nvme, 1, &size);
+	char *disk = emu_nvme_disk(nvme, 1, &size);
 	FILE *file = fopen(path, "w");
 
+	while (size > sizeof(zeros) && !memcmp(disk + size - sizeof(zeros), zeros, sizeof(zeros)))
+		size -= sizeof(zeros);
 	if (!file || fwrite(disk, 1, size, file) != size || fclose(file)) {
 		perror(path);
 		return -1;
