@@ -663,6 +663,7 @@ struct emu_pmr_opts {
  * @aerl: Identify AERL plus one, default 4
  * @acl: Identify ACL plus one, default 4
  * @abort_fails: Abort never aborts
+ * @ns_list_loops: lists of namespaces are full, with the first one over and over
  * @sgls: Identify SGLS, default 0: no SGLs; 1 as QEMU has it, 2 with dword alignment
  * @dbbuf: doorbell buffer config is supported
  * @dbbuf_lazy: event indexes are never advanced, so that the host rings no doorbell
@@ -692,6 +693,7 @@ struct emu_nvme_opts {
 	bool no_mdts;
 	unsigned int aerl, acl;
 	bool abort_fails;
+	bool ns_list_loops;
 	uint32_t sgls;
 	bool dbbuf, dbbuf_lazy;
 	bool start_enabled, start_cfs;

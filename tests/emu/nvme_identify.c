@@ -10,6 +10,8 @@
 #define CNS_CTRL 0x01
 #define CNS_ACTIVE_NS 0x02
 #define CNS_NS_DESC 0x03
+#define CNS_ALLOCATED_NS 0x10
+#define CNS_ALLOCATED 0x11
 #define CNS_PRIMARY 0x14
 #define CNS_SECONDARIES 0x15
 #define NIDT_UUID 3
@@ -85,6 +87,8 @@ static void active_list(struct emu_nvme *n, const struct cmd *cmd, uint8_t *buf)
 {
 	for (uint32_t nsid = cmd->nsid + 1, i = 0; nsid <= n->o.nns; nsid++, i++)
 		put_le32(buf + 4 * i, nsid);
+	for (uint32_t i = 0; n->o.ns_list_loops && i < IDENTIFY_SIZE / 4; i++)
+		put_le32(buf + 4 * i, 1);
 }
 
 static void ns_descriptors(const struct cmd *cmd, uint8_t *buf)
@@ -102,25 +106,25 @@ uint16_t nvme_identify(struct emu_nvme *n, struct cmd *cmd)
 	uint16_t status;
 	uint8_t *buf;
 
-	if ((cns == CNS_NS || cns == CNS_NS_DESC) && !ns)
+	if ((cns == CNS_NS || cns == CNS_NS_DESC || cns == CNS_ALLOCATED) && !ns)
 		return SC_INVALID_NS;
 	if (cns == CNS_CTRL && cmd->nsid)
 		nvme_report(n, "Identify Controller with NSID 0x%x", cmd->nsid);
 
-	if (cns == CNS_ACTIVE_NS && cmd->nsid >= NSID_ALL - 1)
+	if ((cns == CNS_ACTIVE_NS || cns == CNS_ALLOCATED_NS) && cmd->nsid >= NSID_ALL - 1)
 		return SC_INVALID_NS;
-	if (cns > CNS_NS_DESC &&
+	if (cns > CNS_NS_DESC && cns != CNS_ALLOCATED_NS && cns != CNS_ALLOCATED &&
 	    !(n->o.virt.secondaries && (cns == CNS_PRIMARY || cns == CNS_SECONDARIES)))
 		return SC_INVALID_FIELD;
 	if (cns < CNS_PRIMARY && cmd->dw[10] >> 16)
 		nvme_report(n, "Identify 0x%x with CNTID 0x%x", cns, cmd->dw[10] >> 16);
-	if (cns == CNS_NS)
+	if (cns == CNS_NS || cns == CNS_ALLOCATED)
 		return nvme_transfer(n, cmd, ns->identify, sizeof(ns->identify));
 	if (cns == CNS_CTRL)
 		return nvme_transfer(n, cmd, n->identify, sizeof(n->identify));
 
 	buf = emu_zalloc(IDENTIFY_SIZE);
-	if (cns == CNS_ACTIVE_NS)
+	if (cns == CNS_ACTIVE_NS || cns == CNS_ALLOCATED_NS)
 		active_list(n, cmd, buf);
 	else if (cns == CNS_PRIMARY)
 		nvme_primary_caps(n, buf);

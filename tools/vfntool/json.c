@@ -79,6 +79,12 @@ void json_int(struct json *j, const char *key, long long value)
 	fprintf(j->out, "%lld", value);
 }
 
+void json_digits(struct json *j, const char *key, const char *digits)
+{
+	next_member(j, key);
+	fputs(digits, j->out);
+}
+
 void json_bool(struct json *j, const char *key, bool value)
 {
 	next_member(j, key);

@@ -24,6 +24,8 @@ void json_close(struct json *j, char bracket);
 /* NULL is null; what is not UTF-8 becomes U+FFFD. */
 void json_string(struct json *j, const char *key, const char *value);
 void json_int(struct json *j, const char *key, long long value);
+/* A number that may be larger. */
+void json_digits(struct json *j, const char *key, const char *digits);
 /* Negative is null; a string of at least @digits digits, as ids are written. */
 void json_optional(struct json *j, const char *key, int value);
 void json_hex(struct json *j, const char *key, int digits, unsigned long long value);

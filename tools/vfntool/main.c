@@ -24,9 +24,13 @@ enum kind {
 	ADDRESS, /* a number, or + and how far from the start of the data */
 };
 
-#define ANY_PASSTHRU \
-	(OPTION(OPT_DEVICE) | OPTION(OPT_JSON) | (OPTION(OPT_QUEUES) - OPTION(OPT_OPCODE)) | \
-	 OPTION(OPT_QUEUES))
+/* Options of a subcommand. */
+#define TAKES(id) [id] = true
+#define TAKES_CHANGE TAKES(OPT_DEVICE), TAKES(OPT_DRY_RUN), TAKES(OPT_VERBOSE)
+#define TAKES_ADMIN TAKES(OPT_DEVICE), TAKES(OPT_JSON), TAKES(OPT_TIMEOUT)
+#define TAKES_PASSTHRU \
+	TAKES(OPT_DEVICE), TAKES(OPT_JSON), [OPT_OPCODE... OPT_TIMEOUT] = true, \
+							   TAKES(OPT_DOORBELL), TAKES(OPT_QUEUES)
 
 /* In the order of enum option_id. */
 static const struct option_text {
@@ -81,6 +85,7 @@ static const struct option_text {
 	{ 0, "doorbell", "NUMBER", NUMBER, 0, UINT32_MAX,
 	  "write this to the tail doorbell instead of the tail" },
 	{ 0, "queues", NULL, FLAG, 0, 0, "print both queues, entry by entry, afterwards" },
+	{ 0, "allocated", NULL, FLAG, 0, 0, "namespaces that are not attached, too" },
 };
 
 _Static_assert(sizeof(options) / sizeof(options[0]) == NR_OPTIONS, "an option lacks its text");
@@ -89,23 +94,46 @@ static const struct command {
 	const char *name;
 	int (*run)(const struct request *req);
 	const char *description;
-	uint64_t options;
+	bool takes[NR_OPTIONS];
 } commands[] = {
-	{ "list", cmd_list, "list devices with driver, IOMMU group, NUMA node and users",
-	  OPTION(OPT_ALL) | OPTION(OPT_JSON) | OPTION(OPT_VERBOSE) },
-	{ "show", cmd_show, "show everything about a device",
-	  OPTION(OPT_DEVICE) | OPTION(OPT_JSON) },
-	{ "bind", cmd_bind, "hand a device to a driver; record what it had",
-	  OPTION(OPT_DEVICE) | OPTION(OPT_DRIVER) | OPTION(OPT_DRY_RUN) | OPTION(OPT_VERBOSE) },
-	{ "unbind", cmd_unbind, "take a device from its driver; record what it had",
-	  OPTION(OPT_DEVICE) | OPTION(OPT_DRY_RUN) | OPTION(OPT_VERBOSE) },
-	{ "reset", cmd_reset, "give a device back to the recorded driver",
-	  OPTION(OPT_DEVICE) | OPTION(OPT_DRY_RUN) | OPTION(OPT_VERBOSE) },
-	{ "regs", cmd_regs, "print the registers of a controller, field by field",
-	  OPTION(OPT_DEVICE) | OPTION(OPT_JSON) | OPTION(OPT_ENABLE) },
-	{ "admin-passthru", cmd_admin_passthru, "send any admin command, checked by nobody",
-	  ANY_PASSTHRU & ~OPTION(OPT_DEPTH) },
-	{ "io-passthru", cmd_io_passthru, "send any I/O command, checked by nobody", ANY_PASSTHRU },
+	{ "list",
+	  cmd_list,
+	  "list devices with driver, IOMMU group, NUMA node and users",
+	  { TAKES(OPT_ALL), TAKES(OPT_JSON), TAKES(OPT_VERBOSE) } },
+	{ "show",
+	  cmd_show,
+	  "show everything about a device",
+	  { TAKES(OPT_DEVICE), TAKES(OPT_JSON) } },
+	{ "bind",
+	  cmd_bind,
+	  "hand a device to a driver; record what it had",
+	  { TAKES_CHANGE, TAKES(OPT_DRIVER) } },
+	{ "unbind",
+	  cmd_unbind,
+	  "take a device from its driver; record what it had",
+	  { TAKES_CHANGE } },
+	{ "reset", cmd_reset, "give a device back to the recorded driver", { TAKES_CHANGE } },
+	{ "regs",
+	  cmd_regs,
+	  "print the registers of a controller, field by field",
+	  { TAKES(OPT_DEVICE), TAKES(OPT_JSON), TAKES(OPT_ENABLE) } },
+	{ "id-ctrl", cmd_id_ctrl, "print what a controller says of itself", { TAKES_ADMIN } },
+	{ "id-ns",
+	  cmd_id_ns,
+	  "print what it says of a namespace",
+	  { TAKES_ADMIN, TAKES(OPT_NSID) } },
+	{ "list-ns",
+	  cmd_list_ns,
+	  "list the namespaces of a controller",
+	  { TAKES_ADMIN, TAKES(OPT_NSID), TAKES(OPT_ALLOCATED) } },
+	{ "admin-passthru",
+	  cmd_admin_passthru,
+	  "send any admin command, checked by nobody",
+	  { TAKES_PASSTHRU } },
+	{ "io-passthru",
+	  cmd_io_passthru,
+	  "send any I/O command, checked by nobody",
+	  { TAKES_PASSTHRU, TAKES(OPT_DEPTH) } },
 };
 
 #define NR_COMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -138,7 +166,7 @@ static void print_options_of(FILE *out, const struct command *c)
 		char word[64];
 		int len;
 
-		if (o == OPT_DEVICE || !(c->options & OPTION(o)))
+		if (o == OPT_DEVICE || !c->takes[o])
 			continue;
 		len = snprintf(word, sizeof(word), " [--%s%s%s]", options[o].name,
 			       options[o].arg ? " " : "", options[o].arg ? options[o].arg : "");
@@ -166,8 +194,8 @@ static void print_help(FILE *out)
 	for (size_t i = 0; i < NR_COMMANDS; i++) {
 		const struct command *c = &commands[i];
 
-		fprintf(out, "  %-6s %-4s %s", c->name,
-			c->options & OPTION(OPT_DEVICE) ? "BDF" : "", c->description);
+		fprintf(out, "  %-6s %-4s %s", c->name, c->takes[OPT_DEVICE] ? "BDF" : "",
+			c->description);
 		print_options_of(out, c);
 	}
 
@@ -230,7 +258,7 @@ static int take_value(struct line *line, int o, const char *text)
 	struct value *value = &line->req.values[o];
 	char what[64];
 
-	line->req.given |= OPTION(o);
+	value->given = true;
 	value->text = text;
 	if (o == OPT_DEVICE)
 		line->device = text;
@@ -284,7 +312,7 @@ static int read_operands(int argc, char **argv, struct line *line)
 	if (optind < argc) {
 		if (line->device)
 			return usage_error("device given twice", ": ", argv[optind]);
-		line->req.given |= OPTION(OPT_DEVICE);
+		line->req.values[OPT_DEVICE].given = true;
 		line->device = argv[optind++];
 	}
 
@@ -321,11 +349,11 @@ static int check_line(struct line *line, const struct command **command)
 		return usage_error("unknown command", ": ", line->command);
 
 	for (int o = 0; o < NR_OPTIONS; o++) {
-		if (is_given(req, o) && !(c->options & OPTION(o)))
+		if (is_given(req, o) && !c->takes[o])
 			return usage_error(c->name, " does not take --", options[o].name);
 	}
 
-	if (c->options & OPTION(OPT_DEVICE) && !line->device)
+	if (c->takes[OPT_DEVICE] && !line->device)
 		return usage_error(c->name, " needs the address of a device", "");
 	if (line->device && vfn_pci_parse_bdf(line->device, req->bdf))
 		return usage_error("no PCI address such as 0000:01:00.0", ": ", line->device);
@@ -357,7 +385,7 @@ static void print_completion(void)
 
 		printf("    %s) words='", c->name);
 		for (size_t o = 0; o < NR_OPTIONS; o++) {
-			if (c->options & OPTION(o))
+			if (c->takes[o])
 				printf("--%s ", options[o].name);
 		}
 		fputs("' ;;\n", stdout);

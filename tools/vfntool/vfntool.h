@@ -54,13 +54,13 @@ enum option_id {
 	OPT_DEPTH,
 	OPT_DOORBELL,
 	OPT_QUEUES,
+	OPT_ALLOCATED,
 	NR_OPTIONS,
 };
 
-#define OPTION(id) (UINT64_C(1) << (id))
-
-/* What an option was given; @relative is for an address: it begins with "+". */
+/* Whether an option was given, and what; @relative is for an address: it begins with "+". */
 struct value {
+	bool given;
 	const char *text;
 	uint64_t number;
 	bool relative;
@@ -74,13 +74,12 @@ struct request {
 	bool json;
 	bool dry_run;
 	bool verbose;
-	uint64_t given;
 	struct value values[NR_OPTIONS];
 };
 
 static inline bool is_given(const struct request *req, enum option_id id)
 {
-	return req->given & OPTION(id);
+	return req->values[id].given;
 }
 
 static inline uint64_t number_or(const struct request *req, enum option_id id, uint64_t otherwise)
@@ -97,6 +96,9 @@ int cmd_reset(const struct request *req);
 int cmd_regs(const struct request *req);
 int cmd_admin_passthru(const struct request *req);
 int cmd_io_passthru(const struct request *req);
+int cmd_id_ctrl(const struct request *req);
+int cmd_id_ns(const struct request *req);
+int cmd_list_ns(const struct request *req);
 
 /* "vfntool: " and a line on stderr; what the library said. Both return 1. */
 int complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

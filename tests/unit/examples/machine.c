@@ -88,12 +88,26 @@ static void spoil_strings(struct emu_nvme *nvme)
 		id[i] = i & 1 ? 0x1b : 0xff;
 }
 
+/* Counts and sizes that there is no room for. */
+static void spoil_counts(struct emu_nvme *nvme)
+{
+	uint8_t *ctrl = emu_nvme_identify_ctrl(nvme), *ns = emu_nvme_identify_ns(nvme, 1);
+
+	ctrl[77] = ctrl[262] = ctrl[263] = 0xff; /* MDTS, ELPE, NPSS */
+	memset(ctrl + 516, 0xff, 4);		 /* NN */
+	ns[25] = ns[26] = 0xff;			 /* NLBAF, FLBAS */
+	memset(ns + 128, 0xff, 64 * 4);		 /* formats */
+}
+
 int main(int argc, char **argv)
 {
 	const struct emu_nvme_opts opts = {
 		.pci = { .msi_vectors = 1 },
 		.sgls = getenv("EXAMPLE_NO_SGLS") ? 0 : 1,
 		.vs = 0x10402,
+		.nns = getenv("EXAMPLE_TWO") ? 2 : 1,
+		.ns = { {}, { .blocks = 100, .lba_size = 4096 } },
+		.ns_list_loops = getenv("EXAMPLE_LOOP"),
 		.cmb = { .size = getenv("EXAMPLE_NO_CMB") ? 0 : 1 << 20 },
 	};
 	struct emu_nvme_opts peer = opts;
@@ -107,6 +121,8 @@ int main(int argc, char **argv)
 		fill_disk(nvme);
 	if (getenv("EXAMPLE_STRINGS"))
 		spoil_strings(nvme);
+	if (getenv("EXAMPLE_COUNTS"))
+		spoil_counts(nvme);
 	peer.pci.bdf = EMU_BDF2;
 	if (getenv("EXAMPLE_PEER"))
 		(void)emu_nvme_add(&peer);

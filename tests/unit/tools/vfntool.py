@@ -220,6 +220,53 @@ def regs_are_decoded():
         assert all(field <= value for field in register["fields"].values())
 
 
+@test
+def controller_is_described_with_the_names_of_the_specification():
+    output = run("id-ctrl", BDF).stdout.decode()
+    says(output, "\nSN         EMU0001             serial number\n", "\nMN         Emulated NVMe Controller  model number\n",
+         "\n  MJR      31:16  0x1 ", "\nSQES       0x66 ", "\npower state 0\nMP         0 ", "threshold, K, 70 C\n")
+    result = answer("id-ctrl", BDF)
+    assert (result["bdf"], result["VID"], result["SN"], result["FR"]) == (BDF, "0x1b36", "EMU0001", "1.0"), result
+    assert result["VER"] == {"value": "0x00010402", "fields": {"TER": 2, "MNR": 4, "MJR": 1}}, result["VER"]
+    assert (result["MDTS"], result["NN"], result["WCTEMP"], result["TNVMCAP"]) == (7, 1, 343, 0), result
+    assert result["SUBNQN"].endswith("emu-" + BDF) and len(result["PSD"]) == 1
+    # what text calls fields JSON does, too
+    for name in result.keys() - {"bdf", "PSD"}:
+        assert re.search(rf"^{name} ", output, re.M), name
+
+
+@test
+def namespaces_are_listed_and_described():
+    says(run("list-ns", BDF, EXAMPLE_TWO="1").stdout.decode(), "         1  65536 blocks of 512 bytes\n",
+         "         2  100 blocks of 4096 bytes\n")
+    for args in ([], ["--allocated"]):
+        namespaces = answer("list-ns", BDF, *args, EXAMPLE_TWO="1")["namespaces"]
+        assert [n["nsid"] for n in namespaces] == [1, 2]
+        assert namespaces[1] == {"nsid": 2, "NSZE": 100, "NCAP": 100, "NUSE": 100, "block_size": 4096, "metadata_size": 0}
+    assert [n["nsid"] for n in answer("list-ns", BDF, "--nsid", "1", EXAMPLE_TWO="1")["namespaces"]] == [2]
+    result = answer("id-ns", BDF, "--nsid", "2", EXAMPLE_TWO="1")
+    assert (result["nsid"], result["NSZE"], result["FLBAS"]["fields"]["FIDXL"]) == (2, 100, 1), result
+    assert [(f["in_use"], f["LBADS"]) for f in result["LBAF"]] == [(False, 9), (True, 12)], result
+    says(run("id-ns", BDF).stdout.decode(), "\nLBA format in use: 0\nMS         0 ", "\nLBA format 1\n", "\nEUI64      ")
+    done = run("id-ns", BDF, "--nsid", "3", status=3)
+    assert not done.stdout
+    says(done.stderr.decode(), "Identify (CNS 00h, namespace 0x3): Invalid Namespace or Format (SCT 0h, SC 0bh)", "list-ns prints")
+
+
+@test
+def what_a_controller_says_is_not_believed():
+    for args in (["id-ctrl", BDF], ["id-ns", BDF], ["list-ns", BDF]):
+        output = run(*args, EXAMPLE_STRINGS="1", EXAMPLE_COUNTS="1").stdout.decode()
+        assert "\x1b" not in output and "\0" not in output, output
+        json.loads(run(*args, "--json", EXAMPLE_STRINGS="1", EXAMPLE_COUNTS="1").stdout)
+    assert len(answer("id-ctrl", BDF, EXAMPLE_COUNTS="1")["PSD"]) == 32
+    result = answer("id-ns", BDF, EXAMPLE_COUNTS="1")
+    assert len(result["LBAF"]) == 64 and result["LBAF"][63] == {"in_use": True, "MS": 65535, "LBADS": 255, "RP": 255}
+    assert answer("list-ns", BDF, EXAMPLE_COUNTS="1")["namespaces"][0]["block_size"] is None
+    says(run("list-ns", BDF, EXAMPLE_COUNTS="1").stdout.decode(), "blocks of no size that makes sense and 65535 of metadata")
+    says(run("list-ns", BDF, EXAMPLE_LOOP="1", status=1).stderr.decode(), "its list of namespaces has 1 after 1")
+
+
 # T1, T2
 @test
 def usage_errors_quote_the_text_and_end_with_2():
