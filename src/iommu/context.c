@@ -138,20 +138,6 @@ int iommu_get_iova_ranges(struct iommu_ctx *ctx, struct iommu_iova_range **range
 	return ctx->nranges;
 }
 
-/* The path of a device's group. */
-static char *get_group(const char *bdf)
-{
-	char *path = pci_get_iommu_group(bdf);
-
-	if (!path && errno == ENODEV)
-		(void)vfn_fail(
-			ENODEV,
-			"%s has no IOMMU group: turn the IOMMU on in firmware and kernel (intel_iommu=on)",
-			bdf);
-
-	return path;
-}
-
 /* ---- the choice of a back-end ---- */
 
 const char *vfn_iommu_reason(struct iommu_ctx *ctx)
@@ -180,7 +166,7 @@ static int choose(const char *id, char *why, size_t len)
 	else
 		(void)snprintf(why, len, "type1: %s", vfn_last_error());
 
-	group = get_group(id);
+	group = pci_get_iommu_group(id);
 	if (group && iommu_type1_is_there(id, group))
 		return VFN_IOMMU_TYPE1;
 
@@ -328,7 +314,7 @@ static struct iommu_device *new_device(const char *bdf)
 		return NULL;
 
 	(void)snprintf(dev->bdf, sizeof(dev->bdf), "%s", bdf);
-	dev->group = get_group(bdf);
+	dev->group = pci_get_iommu_group(bdf);
 	if (!dev->group) {
 		free_device(dev);
 		return NULL;
