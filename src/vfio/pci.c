@@ -293,14 +293,8 @@ unmap:
 void vfio_pci_unmap_bar(struct vfio_pci_device *pci, int idx, void *mem, size_t len,
 			uint64_t offset)
 {
-	uint64_t size;
-
 	if (!mem || idx < 0 || idx >= PCI_STD_NUM_BARS || iommu_check_process(pci->dev.ctx))
 		return;
-
-	size = pci->bar_region_info[idx].size;
-	if (offset < size && len > size - offset)
-		len = size - offset;
 
 	if (iommu_remove_bar(mem, &len))
 		log_error("%s: BAR %d stays mapped", vfn_last_error(), idx);
