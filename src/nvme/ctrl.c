@@ -115,7 +115,7 @@ static void stop(struct nvme_ctrl *ctrl)
 	uint32_t cc = nvme_read32(ctrl, NVME_REG_CC);
 	uint32_t csts = nvme_read32(ctrl, NVME_REG_CSTS);
 
-	if (cc == UINT32_MAX || csts == UINT32_MAX || (!(cc & CC_EN) && !(csts & CSTS_RDY)))
+	if (csts == UINT32_MAX || (!(cc & CC_EN) && !(csts & CSTS_RDY)))
 		return;
 
 	if ((cc & CC_EN) && (csts & (CSTS_RDY | CSTS_CFS)) && !nvme_reset(ctrl))

@@ -196,6 +196,16 @@ static void failing_a_controller_that_is_gone_ends_everything(void **state)
 	stop(&m);
 }
 
+static void controller_that_is_gone_is_closed_without_a_reset(void **state)
+{
+	struct machine m;
+
+	start(&m, NULL);
+	emu_pci_remove(emu_nvme_pci(m.nvme));
+	nvme_close(&m.ctrl);
+	assert_int_equal(emu_call_count("ioctl DEVICE_RESET"), 0);
+}
+
 /* It cannot be disabled, nor reset: memory is out of its reach before anybody is told. */
 static void controller_that_does_not_stop_is_cut_off_and_failed(void **state)
 {
@@ -302,6 +312,7 @@ int main(void)
 		test(registers_of_zeros_and_no_configuration_space_mean_gone),
 		test(reset_of_a_controller_that_is_gone_says_so),
 		test(failing_a_controller_that_is_gone_ends_everything),
+		test(controller_that_is_gone_is_closed_without_a_reset),
 		test(controller_that_does_not_stop_is_cut_off_and_failed),
 		test(failing_twice_tells_nobody_again),
 		test(failing_from_the_callback_is_busy),
