@@ -205,6 +205,29 @@ static void enable_sets_bus_master_again(void **state)
 	nvme_close(&ctrl);
 }
 
+/* Section 3.5.1: the fields of CC come before its bit EN. */
+static void enable_configures_first(void **state)
+{
+	struct nvme_ctrl ctrl = {};
+
+	emu_nvme_add(NULL);
+	assert_int_equal(nvme_init(&ctrl, EMU_BDF, NULL), 0);
+	emu_assert_order("reg write 0x14 0x460000", "reg write 0x14 0x460001");
+	nvme_close(&ctrl);
+}
+
+static void enable_without_bus_master_fails(void **state)
+{
+	struct machine m;
+
+	start(&m, NULL);
+	assert_int_equal(nvme_reset(&m.ctrl), 0);
+	emu_fail_at(EMU_PWRITE, 1, EIO);
+	assert_fails_with(nvme_enable(&m.ctrl), EIO);
+	assert_int_equal(emu_nvme_stats(m.nvme).enables, 1);
+	nvme_close(&m.ctrl);
+}
+
 /* ---- how long it is waited for ---- */
 
 static uint64_t failing_init_takes(struct emu_nvme *nvme, int err)
@@ -704,6 +727,7 @@ static void calls_on_a_closed_controller_are_refused(void **state)
 
 	assert_fails_with(nvme_reset(&ctrl), ENODEV);
 	assert_fails_with(nvme_enable(&ctrl), ENODEV);
+	assert_error_has("the controller is closed");
 	assert_fails_with(nvme_admin(&ctrl, &cmd, NULL, 0, NULL), ENODEV);
 	assert_fails_with(nvme_aer(&ctrl, NULL), ENODEV);
 	assert_fails_with(nvme_configure_adminq(&ctrl, 0), ENODEV);
@@ -730,6 +754,8 @@ int main(void)
 		test(found_enabled_is_disabled_first),
 		test(found_with_fatal_status_is_disabled_first),
 		test(enable_sets_bus_master_again),
+		test(enable_configures_first),
+		test(enable_without_bus_master_fails),
 		test(never_ready_gives_up_after_cap_to),
 		test(never_ready_gives_up_after_crto_where_longer),
 		test(never_ready_gives_up_after_cap_to_where_crto_is_shorter),

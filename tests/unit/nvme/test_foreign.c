@@ -194,6 +194,29 @@ static void second_completion_does_not_pass_for_the_next_commands(void **state)
 }
 
 /* Q5: whoever has the request next need not look for it */
+/* As many as there are entries, which no controller may post. */
+static void round_of_second_completions_does_not_pass_for_the_next_commands(void **state)
+{
+	union nvme_cmd cmd = identify_cmd();
+	struct nvme_cqe *cqes;
+	struct machine m;
+	struct nvme_cq *cq;
+
+	start_pair(&m, NULL, 8);
+	vfn_nvme_set_timeout(&m.ctrl, 10);
+	cq = m.ctrl.adminq.cq;
+	cqes = cq->mem.vaddr;
+	for (int i = 0; i < cq->qsize; i++)
+		cqes[i] = (struct nvme_cqe){
+			.cid = m.ctrl.adminq.sq->rq_top->cid,
+			.sfp = cpu_to_le16((uint16_t)(!cq->phase ^ (i < cq->head))),
+		};
+	assert_int_equal(nvme_admin(&m.ctrl, &cmd, m.buf.vaddr, PAGE, NULL), -1);
+	emu_forget_violations();
+	stop(&m);
+	emu_forget_violations();
+}
+
 static void second_completion_of_a_sync_does_not_pass_for_a_later_submit(void **state)
 {
 	struct vfn_nvme_done done;
@@ -428,6 +451,7 @@ int main(void)
 		test(queue_full_of_others_times_out_and_keeps_them),
 		test(commands_posted_before_a_sync_complete_after_it),
 		test(second_completion_does_not_pass_for_the_next_commands),
+		test(round_of_second_completions_does_not_pass_for_the_next_commands),
 		test(second_completion_of_a_sync_does_not_pass_for_a_later_submit),
 		test(second_completion_of_a_request_is_seen_by_the_poll),
 		test(reordered_completions_find_their_requests),

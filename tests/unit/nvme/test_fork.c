@@ -133,6 +133,7 @@ static void address_space_is_not_the_childs(void **state)
 	assert_fails_with(iommu_map_vaddr(ctx, m.buf.vaddr, 4096, &iova, IOMMU_MAP_EPHEMERAL),
 			  ECHILD);
 	assert_fails_with(iommu_unmap_vaddr(ctx, m.buf.vaddr, NULL), ECHILD);
+	assert_fails_with(iommu_unmap_vaddr(ctx, mem, NULL), ECHILD);
 	assert_fails_with(iommu_unmap_all(ctx), ECHILD);
 	assert_fails_with(iommu_get_dmabuf(ctx, &buffer, 4096, 0), ECHILD);
 	become_parent(&m);

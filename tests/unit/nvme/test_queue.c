@@ -260,6 +260,32 @@ static void admin_queue_in_large_memory_has_4096_entries(void **state)
 	stop(&m);
 }
 
+static void admin_queue_of_two_entries_works(void **state)
+{
+	struct iommu_dmabuf cq_mem, sq_mem;
+	union nvme_cmd cmd = identify_cmd();
+	struct machine m = {};
+
+	emu_nvme_add(NULL);
+	assert_int_equal(nvme_ctrl_init(&m.ctrl, EMU_BDF, NULL), 0);
+	get(&m, &m.buf, PAGE);
+	get(&m, &cq_mem, PAGE);
+	get(&m, &sq_mem, PAGE);
+	cq_mem.len = 2 * 16;
+	sq_mem.len = 2 * 64;
+	assert_int_equal(nvme_configure_adminq_mem(&m.ctrl, 0, &cq_mem, &sq_mem), 0);
+	assert_int_equal(m.ctrl.adminq.cq->qsize, 2);
+	assert_int_equal(nvme_enable(&m.ctrl), 0);
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(nvme_admin(&m.ctrl, &cmd, m.buf.vaddr, PAGE, NULL), 0);
+	assert_int_equal(nvme_reset(&m.ctrl), 0);
+	cq_mem.len = PAGE;
+	sq_mem.len = PAGE;
+	iommu_put_dmabuf(&cq_mem);
+	iommu_put_dmabuf(&sq_mem);
+	stop(&m);
+}
+
 /* W10: every command must find room for its completion */
 static void admin_submission_queue_is_no_larger_than_completions(void **state)
 {
@@ -441,6 +467,7 @@ int main(void)
 		test(memory_too_small_is_refused),
 		test(memory_misaligned_is_refused),
 		test(admin_queue_in_large_memory_has_4096_entries),
+		test(admin_queue_of_two_entries_works),
 		test(admin_submission_queue_is_no_larger_than_completions),
 		test(admin_queue_refused_leaves_nothing),
 		test(waiting_for_no_completion_takes_none),

@@ -50,6 +50,7 @@ static void virtual_functions_have_their_identifiers(void **state)
 	}
 	assert_fails_with(nvme_get_vf_cntlid(&m.ctrl, 4, &cntlid), ENOENT);
 	assert_error_has("virtual function 4");
+	assert_fails_with(nvme_get_vf_cntlid(&m.ctrl, 0xffff, &cntlid), ENOENT);
 	assert_fails_with(nvme_get_vf_cntlid(&m.ctrl, 0, &cntlid), EINVAL);
 	assert_fails_with(nvme_get_vf_cntlid(&m.ctrl, -1, &cntlid), EINVAL);
 	assert_fails_with(nvme_get_vf_cntlid(&m.ctrl, 0x10001, &cntlid), EINVAL);

@@ -335,6 +335,27 @@ static void block_deep_below_a_device_belongs_to_it(void **state)
 	assert_blocks("sda=-,");
 }
 
+static void device_without_a_group_is_idle(void **state)
+{
+	struct emu_pci_opts opts = { .no_group = true, .driver = "vfio-pci" };
+
+	emu_pci_add(&opts);
+	assert_int_equal(vfn_pci_check_idle(EMU_BDF), 0);
+}
+
+static void device_whose_links_cannot_be_read_may_be_in_use(void **state)
+{
+	static const char *const links[] = { DEV "/driver", DEV "/iommu_group" };
+
+	add_bound(EMU_BDF, "vfio-pci");
+	for (size_t i = 0; i < UNIT_ARRAY_SIZE(links); i++) {
+		emu_file_error(links[i], EIO);
+		assert_fails_with(vfn_pci_check_idle(EMU_BDF), EIO);
+		emu_file_error(links[i], 0);
+	}
+	assert_int_equal(vfn_pci_check_idle(EMU_BDF), 0);
+}
+
 static void group_open_elsewhere_is_in_use(void **state)
 {
 	struct emu_pci_opts opts = { .group = 9, .driver = "vfio-pci" };
@@ -434,6 +455,8 @@ int main(void)
 		test(listing_opens_no_device),
 		test(multipath_head_belongs_to_each_of_its_paths),
 		test(block_deep_below_a_device_belongs_to_it),
+		test(device_without_a_group_is_idle),
+		test(device_whose_links_cannot_be_read_may_be_in_use),
 		test(group_open_elsewhere_is_in_use),
 		test(hostile_tables_are_harmless),
 		test(long_mount_table_is_read_to_the_end),

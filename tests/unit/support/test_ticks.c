@@ -69,6 +69,12 @@ static struct ticks_cpuid old_cpuid(uint32_t leaf)
 	return leaf ? cpuid(leaf) : (struct ticks_cpuid){ .eax = 0xd };
 }
 
+/* Its last leaf is just that of the crystal. */
+static struct ticks_cpuid sparse_cpuid(uint32_t leaf)
+{
+	return leaf ? cpuid(leaf) : (struct ticks_cpuid){ .eax = 0x15 };
+}
+
 static void set_cpuid(bool guest, const char *name, uint32_t last, uint32_t khz, uint32_t crystal)
 {
 	memset(leaves, 0, sizeof(leaves));
@@ -83,6 +89,7 @@ static void frequency_is_that_of_the_crystal(void **state)
 {
 	set_cpuid(false, "KVMKVMKVM\0\0", 0x40000010, 1, 24000000);
 	assert_int_equal(ticks_stated(cpuid), 2016000000);
+	assert_int_equal(ticks_stated(sparse_cpuid), 2016000000);
 	/* Skylake: the ratio, but not of what */
 	set_cpuid(false, "GenuineIntel", 0, 0, 0);
 	assert_int_equal(ticks_stated(cpuid), 0);

@@ -211,6 +211,16 @@ static void program_has_the_last_word(void **state)
 	assert_false(TRACE_NVME_SQ_UPDATE_TAIL_ACTIVE);
 }
 
+static void prefix_of_nothing_is_that_of_every_event(void **state)
+{
+	trace_event_set_active("", true);
+#define ASSERT_ACTIVE(name) assert_true(TRACE_##name##_ACTIVE);
+	__VFN_TRACE_EVENTS(ASSERT_ACTIVE)
+	trace_event_set_active("", false);
+#define ASSERT_SILENT(name) assert_false(TRACE_##name##_ACTIVE);
+	__VFN_TRACE_EVENTS(ASSERT_SILENT)
+}
+
 static void event_that_is_compiled_out_stays_silent(void **state)
 {
 	assert_int_equal(TRACE_NVME_CQ_GET_CQE_DISABLED, 1);
@@ -309,6 +319,7 @@ int main(void)
 		traced(environment_of_signs_alone_means_nothing),
 		traced(environment_with_an_unknown_event_is_an_error_message),
 		traced(program_has_the_last_word),
+		traced(prefix_of_nothing_is_that_of_every_event),
 		traced(event_that_is_compiled_out_stays_silent),
 		traced(message_leaves_errno_and_is_cut),
 		traced(limited_message_comes_once_in_an_interval),

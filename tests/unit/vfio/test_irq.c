@@ -449,6 +449,14 @@ static void setup_takes_what_the_host_has(void **state)
 	}
 }
 
+static void setup_tries_what_the_host_offers_next(void **state)
+{
+	open_with(.vectors_avail = 4);
+	emu_calls_clear();
+	assert_int_equal(vfn_vfio_setup_irqs(&pci.dev, fds, 4, VECTORS), 4);
+	assert_int_equal(emu_call_count("ioctl DEVICE_SET_IRQS"), 2);
+}
+
 /* Not every kernel says how many it could give. */
 static void setup_searches_where_the_kernel_does_not_say(void **state)
 {
@@ -595,6 +603,7 @@ int main(void)
 		test(setup_gives_all_where_the_host_has_them),
 		test(setup_gives_no_more_than_the_device_has),
 		test(setup_takes_what_the_host_has),
+		test(setup_tries_what_the_host_offers_next),
 		test(setup_searches_where_the_kernel_does_not_say),
 		test(setup_that_cannot_be_is_refused),
 		test(fewer_vectors_than_tried_are_no_error),
