@@ -746,6 +746,11 @@ uint8_t *emu_nvme_identify_ctrl(struct emu_nvme *nvme);
 uint8_t *emu_nvme_identify_ns(struct emu_nvme *nvme, uint32_t nsid);
 
 /**
+ * emu_nvme_add_error() - a new entry of the error log; @status without phase tag
+ */
+void emu_nvme_add_error(struct emu_nvme *nvme, uint16_t sqid, uint16_t cid, uint16_t status);
+
+/**
  * emu_nvme_reg() - a register's value (4 bytes), without counting as an access
  */
 uint32_t emu_nvme_reg(struct emu_nvme *nvme, unsigned int offset);

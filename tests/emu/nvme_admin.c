@@ -20,6 +20,7 @@
 #define ID_CRDT1 128
 #define ACRE 0
 
+#define OACS_FORMAT 2
 #define SEL_SUPPORTED 3
 #define AEC_DEFAULT 0x3ff
 #define AEN_ERROR 0
@@ -248,8 +249,10 @@ static uint16_t set_features(struct emu_nvme *n, struct cmd *cmd)
 {
 	const uint8_t fid = cmd->dw[10] & 0xff;
 
-	if (!feature_known(n, fid) || cmd->dw[10] >> 31)
+	if (!feature_known(n, fid))
 		return SC_INVALID_FIELD;
+	if (cmd->dw[10] >> 31)
+		return SC_NOT_SAVEABLE;
 	if (fid == FID_QUEUES)
 		return set_queues(n, cmd);
 	if (fid == FID_HOST_BEHAVIOR)
@@ -293,6 +296,7 @@ static void smart_log(struct emu_nvme *n, uint8_t *log)
 	put_le64(log + 64, n->stats.io[2]); /* host reads */
 	put_le64(log + 80, n->stats.io[1]);
 	put_le64(log + 112, n->stats.enables);
+	put_le64(log + 176, n->nerrors);
 }
 
 static void firmware_log(struct emu_nvme *n, uint8_t *log)
@@ -304,8 +308,7 @@ static void firmware_log(struct emu_nvme *n, uint8_t *log)
 
 static void error_log(struct emu_nvme *n, uint8_t *log)
 {
-	(void)n;
-	(void)log;
+	memcpy(log, n->errors, sizeof(n->errors));
 }
 
 static const struct {
@@ -459,6 +462,25 @@ static uint16_t dbbuf_config(struct emu_nvme *n, struct cmd *cmd)
 	return SC_SUCCESS;
 }
 
+/* ------------------------------------------------------------------ format */
+
+/* Two formats, neither of which has metadata. */
+static uint16_t format_nvm(struct emu_nvme *n, struct cmd *cmd)
+{
+	const uint32_t lbaf = (cmd->dw[10] & 15) | (cmd->dw[10] >> 12 & 3) << 4;
+
+	if (!(n->identify[256] & OACS_FORMAT))
+		return SC_INVALID_OPCODE;
+	if (lbaf > 1 || cmd->dw[10] & 0x1f0)
+		return SC_FORMAT_INVALID;
+	for (uint32_t nsid = 1; nsid <= n->o.nns; nsid++) {
+		if (cmd->nsid == nsid || cmd->nsid == NSID_ALL)
+			nvme_format_ns(n, nsid, lbaf ? 4096 : 512);
+	}
+
+	return SC_SUCCESS;
+}
+
 /* ------------------------------------------------------------------- table */
 
 static uint64_t identify_length(struct emu_nvme *n, const struct cmd *cmd)
@@ -491,6 +513,8 @@ const struct nvme_op nvme_admin_ops[] = {
 	{ 0x0c, "ASYNC_EVENT", NSID_UNUSED, DPTR_UNUSED, .exec = async_event },
 	{ 0x1c, "VIRT_MGMT", NSID_UNUSED, DPTR_UNUSED, .allow = { 0xffff070f, 0xffff },
 	  .exec = nvme_virt_mgmt },
+	{ 0x80, "FORMAT_NVM", NSID_ACTIVE_OR_ALL, DPTR_UNUSED, .allow = { 0x3fff },
+	  .exec = format_nvm },
 	{ 0x7c, "DBBUF_CONFIG", NSID_UNUSED, DPTR_PRP12, .exec = dbbuf_config },
 };
 

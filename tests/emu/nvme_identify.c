@@ -15,6 +15,7 @@
 #define CNS_PRIMARY 0x14
 #define CNS_SECONDARIES 0x15
 #define NIDT_UUID 3
+#define OACS_FORMAT (1 << 1)
 #define OACS_VIRT (1 << 7)
 #define OACS_DBBUF (1 << 8)
 
@@ -42,11 +43,13 @@ static void init_ctrl(struct emu_nvme *n)
 	put_le32(id + 88, 1000000); /* RTD3E, us */
 	put_le32(id + 92, 1 << 8);  /* OAES: namespace attribute */
 	id[111] = 1;		    /* CNTRLTYPE: I/O controller */
-	put_le16(id + 256, (n->o.dbbuf ? OACS_DBBUF : 0) | (n->o.virt.secondaries ? OACS_VIRT : 0));
+	put_le16(id + 256, OACS_FORMAT | (n->o.dbbuf ? OACS_DBBUF : 0) |
+				   (n->o.virt.secondaries ? OACS_VIRT : 0));
 	id[258] = n->o.acl - 1;
 	id[259] = n->o.aerl - 1;
-	id[260] = 0x02;		 /* FRMW: one slot */
-	id[262] = 63;		 /* ELPE */
+	id[260] = 0x02;	  /* FRMW: one slot */
+	id[261] = 1 << 2; /* LPA: offsets */
+	id[262] = NVME_ERRORS - 1;
 	put_le16(id + 266, 343); /* WCTEMP, K */
 	put_le16(id + 268, 373);
 	id[512] = 0x66; /* SQES */
@@ -74,6 +77,17 @@ static void init_ns(struct emu_nvme *n, unsigned int i)
 	put_le64(id + 120, 0x0102030405060700ULL + i); /* EUI64 */
 	put_le32(id + 128, 9 << 16);		       /* LBAF0: 512 */
 	put_le32(id + 132, 12 << 16);		       /* LBAF1: 4096 */
+}
+
+void nvme_format_ns(struct emu_nvme *n, uint32_t nsid, uint32_t lba_size)
+{
+	struct model_ns *ns = &n->ns[nsid - 1];
+	const uint64_t size = ns->opts.blocks * ns->opts.lba_size;
+
+	ns->opts.lba_size = lba_size;
+	ns->opts.blocks = size / lba_size;
+	memset(ns->disk, 0, size);
+	init_ns(n, nsid - 1);
 }
 
 void nvme_init_identify(struct emu_nvme *n)

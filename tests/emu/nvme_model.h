@@ -82,6 +82,8 @@ enum nvme_status {
 	SC_AER_LIMIT = 0x4105,
 	SC_VECTOR_INVALID = 0x4108,
 	SC_LOG_INVALID = 0x4109,
+	SC_FORMAT_INVALID = 0x410a,
+	SC_NOT_SAVEABLE = 0x410d,
 	SC_QUEUE_DELETION = 0x410c,
 	SC_CNTLID_INVALID = 0x411f,
 	SC_SECONDARY_STATE = 0x4120,
@@ -159,6 +161,10 @@ struct model_aen {
 	uint8_t type, info, lid;
 };
 
+/* Error log entries, the newest first. */
+#define NVME_ERRORS 64
+#define NVME_ERROR_SIZE 64
+
 struct model_secondary {
 	bool online;
 	uint32_t resources[2];
@@ -213,6 +219,9 @@ struct emu_nvme {
 	unsigned int granted; /* that can be; 0 for all */
 	uint32_t features[NVME_FEATURES];
 	uint8_t host_behavior[512];
+
+	uint8_t errors[NVME_ERRORS][NVME_ERROR_SIZE];
+	uint64_t nerrors;
 
 	struct model_aen aens[NVME_MAX_AENS];
 	unsigned int naens, aen_masked; /* bit per type */
@@ -371,6 +380,7 @@ extern const size_t nvme_num_admin_ops, nvme_num_io_ops;
 void nvme_reset_features(struct emu_nvme *n);
 void nvme_deliver_aens(struct emu_nvme *n);
 void nvme_init_identify(struct emu_nvme *n);
+void nvme_format_ns(struct emu_nvme *n, uint32_t nsid, uint32_t lba_size);
 uint16_t nvme_identify(struct emu_nvme *n, struct cmd *cmd);
 
 /* nvme_virt.c */

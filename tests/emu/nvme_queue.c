@@ -166,9 +166,23 @@ void nvme_drop_queues(struct emu_nvme *n)
 	nvme_update_intx(n);
 }
 
+void emu_nvme_add_error(struct emu_nvme *n, uint16_t sqid, uint16_t cid, uint16_t status)
+{
+	uint8_t *entry = n->errors[0];
+
+	memmove(n->errors[1], n->errors[0], sizeof(n->errors) - sizeof(n->errors[0]));
+	memset(entry, 0, NVME_ERROR_SIZE);
+	put_le64(entry, ++n->nerrors);
+	put_le16(entry + 8, sqid);
+	put_le16(entry + 10, cid);
+	put_le16(entry + 12, (uint16_t)(status << 1));
+	put_le16(entry + 14, 0xffff); /* no parameter */
+}
+
 void nvme_complete(struct emu_nvme *n, struct cmd *cmd, uint16_t status)
 {
-	(void)n;
+	if (status)
+		emu_nvme_add_error(n, cmd->sqid, cmd->cid, status);
 	cmd->status = status;
 	cmd->state = CMD_DONE;
 }

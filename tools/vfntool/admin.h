@@ -49,6 +49,9 @@ int admin_run(struct admin *a, const char *what, union nvme_cmd *cmd, void *data
 /* Identify: @page has IDENTIFY_SIZE bytes. */
 int admin_identify(struct admin *a, enum cns cns, uint32_t nsid, uint8_t *page);
 
+/* Identify Namespace, or what a CNS like it says: a complaint where it has no such namespace. */
+int admin_identify_ns(struct admin *a, enum cns cns, uint32_t nsid, uint8_t *page);
+
 /* The LBA formats of Identify Namespace: how many, and which it has. Not @valid where the controller says what cannot be. */
 #define NS_LBAF 128
 #define NS_MOST_FORMATS 64
@@ -59,5 +62,8 @@ struct ns_format {
 };
 
 void get_ns_format(const uint8_t *page, struct ns_format *f);
+
+/* Size and format of a namespace: a line, or members. */
+void put_ns_size(struct output *o, uint32_t nsid, const uint8_t *page);
 
 #endif /* VFNTOOL_ADMIN_H */

@@ -208,6 +208,14 @@ void put_element_end(struct output *o)
 		json_close(&o->json, '}');
 }
 
+void put_words(struct output *o, const char *name, const char *text)
+{
+	if (o->as_json)
+		json_string(&o->json, name, text);
+	else
+		fprintf(o->out, "%-10s %s\n", name, text);
+}
+
 void put_bytes(struct output *o, const char *name, const uint8_t *bytes, size_t len)
 {
 	char *text;

@@ -24,6 +24,15 @@ struct field_bits {
 	const char *text;
 };
 
+/* A table of them. */
+#define BITS(...) \
+	(const struct field_bits[]) \
+	{ \
+		__VA_ARGS__, \
+		{ \
+		} \
+	}
+
 struct field {
 	const char *name;
 	unsigned int offset, len;
@@ -51,6 +60,8 @@ void put_array(struct output *o, const char *name);
 void put_array_end(struct output *o);
 void put_element(struct output *o, const char *title, unsigned long number);
 void put_element_end(struct output *o);
+
+void put_words(struct output *o, const char *name, const char *text);
 
 /* Bytes: as hexdump -C does, as JSON a string of digits. */
 void put_bytes(struct output *o, const char *name, const uint8_t *bytes, size_t len);

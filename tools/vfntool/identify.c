@@ -9,14 +9,6 @@
 
 #define TIMEOUT_MS 10000
 
-#define BITS(...) \
-	(const struct field_bits[]) \
-	{ \
-		__VA_ARGS__, \
-		{ \
-		} \
-	}
-
 static const struct field ctrl_fields[] = {
 	{ "VID", 0, 2, FIELD_HEX, "PCI vendor ID", NULL },
 	{ "SSVID", 2, 2, FIELD_HEX, "PCI subsystem vendor ID", NULL },
@@ -285,10 +277,16 @@ int cmd_id_ctrl(const struct request *req)
 
 /* ------------------------------------------------------------------ id-ns */
 
-/* What comes for a namespace that is not active. */
-static bool is_zero(const uint8_t *page)
+/* For a namespace that is not active zeros come. */
+int admin_identify_ns(struct admin *a, enum cns cns, uint32_t nsid, uint8_t *page)
 {
-	return !page[0] && !memcmp(page, page + 1, IDENTIFY_SIZE - 1);
+	int status = admin_identify(a, cns, nsid, page);
+
+	if (!status && !page[0] && !memcmp(page, page + 1, IDENTIFY_SIZE - 1))
+		return complain("%s: namespace 0x%x is not active: list-ns prints those that are",
+				a->req->bdf, nsid);
+
+	return status;
 }
 
 static int put_ns(struct admin *a, struct output *o)
@@ -296,13 +294,10 @@ static int put_ns(struct admin *a, struct output *o)
 	uint32_t nsid = (uint32_t)number_or(a->req, OPT_NSID, 1);
 	uint8_t page[IDENTIFY_SIZE];
 	struct ns_format now;
-	int status = admin_identify(a, CNS_NS, nsid, page);
+	int status = admin_identify_ns(a, CNS_NS, nsid, page);
 
 	if (status)
 		return status;
-	if (is_zero(page))
-		return complain("%s: namespace 0x%x is not active: list-ns prints those that are",
-				a->req->bdf, nsid);
 
 	get_ns_format(page, &now);
 	if (o->as_json)
@@ -353,36 +348,44 @@ static const struct field size_fields[] = {
 	{},
 };
 
+void put_ns_size(struct output *o, uint32_t nsid, const uint8_t *page)
+{
+	struct ns_format now;
+
+	get_ns_format(page, &now);
+	if (o->as_json) {
+		json_int(&o->json, "nsid", nsid);
+		put_fields(o, size_fields, page);
+		json_optional(&o->json, "block_size",
+			      now.valid && now.lbads < 31 ? 1 << now.lbads : -1);
+		json_int(&o->json, "metadata_size", now.metadata);
+		return;
+	}
+
+	fprintf(o->out, "%10u  %llu blocks of ", nsid, (unsigned long long)get_number(page, 8));
+	if (now.valid)
+		fprintf(o->out, "%llu bytes", 1ULL << now.lbads);
+	else
+		fputs("no size that makes sense", o->out);
+	if (now.metadata)
+		fprintf(o->out, " and %u of metadata", now.metadata);
+	fputc('\n', o->out);
+}
+
 static int put_listed(struct admin *a, struct output *o, uint32_t nsid)
 {
 	enum cns cns = is_given(a->req, OPT_ALLOCATED) ? CNS_ALLOCATED : CNS_NS;
 	uint8_t page[IDENTIFY_SIZE];
-	struct ns_format now;
 	int status = admin_identify(a, cns, nsid, page);
 
 	if (status)
 		return status;
 
-	get_ns_format(page, &now);
-	if (!o->as_json) {
-		fprintf(o->out, "%10u  %llu blocks of ", nsid,
-			(unsigned long long)get_number(page, 8));
-		if (now.valid)
-			fprintf(o->out, "%llu bytes", 1ULL << now.lbads);
-		else
-			fputs("no size that makes sense", o->out);
-		if (now.metadata)
-			fprintf(o->out, " and %u of metadata", now.metadata);
-		fputc('\n', o->out);
-		return EXIT_SUCCESS;
-	}
-
-	json_open(&o->json, NULL, '{');
-	json_int(&o->json, "nsid", nsid);
-	put_fields(o, size_fields, page);
-	json_optional(&o->json, "block_size", now.valid && now.lbads < 31 ? 1 << now.lbads : -1);
-	json_int(&o->json, "metadata_size", now.metadata);
-	json_close(&o->json, '}');
+	if (o->as_json)
+		json_open(&o->json, NULL, '{');
+	put_ns_size(o, nsid, page);
+	if (o->as_json)
+		json_close(&o->json, '}');
 
 	return EXIT_SUCCESS;
 }

@@ -86,6 +86,23 @@ static const struct option_text {
 	  "write this to the tail doorbell instead of the tail" },
 	{ 0, "queues", NULL, FLAG, 0, 0, "print both queues, entry by entry, afterwards" },
 	{ 0, "allocated", NULL, FLAG, 0, 0, "namespaces that are not attached, too" },
+	{ 0, "entries", "NUMBER", NUMBER, 1, 256, "no more than so many" },
+	{ 0, "lid", "NUMBER", NUMBER, 0, 0xff, "log page" },
+	{ 0, "lsp", "NUMBER", NUMBER, 0, 0x7f, "log specific parameter" },
+	{ 0, "lsi", "NUMBER", NUMBER, 0, 0xffff, "log specific identifier" },
+	{ 0, "csi", "NUMBER", NUMBER, 0, 0xff, "command set" },
+	{ 0, "offset", "SIZE", SIZE, 0, UINT64_MAX - MAX_LENGTH, "where in the log page" },
+	{ 0, "rae", NULL, FLAG, 0, 0, "retain asynchronous event" },
+	{ 0, "fid", "NUMBER", NUMBER, 0, 0xff, "feature" },
+	{ 0, "select", "NUMBER", NUMBER, 0, 3, "0 current, 1 default, 2 saved, 3 what can be" },
+	{ 0, "value", "NUMBER", NUMBER, 0, UINT32_MAX, "what to set, dword 11" },
+	{ 0, "save", NULL, FLAG, 0, 0, "through power cycles and resets" },
+	{ 0, "lbaf", "NUMBER", NUMBER, 0, 63, "LBA format" },
+	{ 0, "ses", "NUMBER", NUMBER, 0, 2, "secure erase: 0 none, 1 user data, 2 cryptographic" },
+	{ 0, "pi", "NUMBER", NUMBER, 0, 3, "type of protection information, 0 none" },
+	{ 0, "pil", "NUMBER", NUMBER, 0, 1, "where it is: 0 in the last bytes, 1 in the first" },
+	{ 0, "mset", "NUMBER", NUMBER, 0, 1, "metadata: 0 in a buffer apart, 1 behind each block" },
+	{ 0, "force", NULL, FLAG, 0, 0, "do not ask" },
 };
 
 _Static_assert(sizeof(options) / sizeof(options[0]) == NR_OPTIONS, "an option lacks its text");
@@ -126,6 +143,31 @@ static const struct command {
 	  cmd_list_ns,
 	  "list the namespaces of a controller",
 	  { TAKES_ADMIN, TAKES(OPT_NSID), TAKES(OPT_ALLOCATED) } },
+	{ "smart", cmd_smart, "print its health", { TAKES_ADMIN, TAKES(OPT_NSID) } },
+	{ "error-log",
+	  cmd_error_log,
+	  "print the errors that it remembers",
+	  { TAKES_ADMIN, TAKES(OPT_ENTRIES) } },
+	{ "get-log",
+	  cmd_get_log,
+	  "print any log page",
+	  { TAKES_ADMIN, TAKES(OPT_NSID), TAKES(OPT_LENGTH), TAKES(OPT_OUTPUT),
+	    [OPT_LID... OPT_RAE] = true } },
+	{ "get-feature",
+	  cmd_get_feature,
+	  "print a feature",
+	  { TAKES_ADMIN, TAKES(OPT_NSID), TAKES(OPT_FID), TAKES(OPT_SELECT), TAKES(OPT_CDW11),
+	    TAKES(OPT_LENGTH) } },
+	{ "set-feature",
+	  cmd_set_feature,
+	  "change a feature and print it",
+	  { TAKES_ADMIN, TAKES(OPT_NSID), TAKES(OPT_FID), TAKES(OPT_VALUE), TAKES(OPT_SAVE),
+	    TAKES(OPT_CDW12), TAKES(OPT_CDW13), TAKES(OPT_CDW15), TAKES(OPT_DATA),
+	    TAKES(OPT_DATA_FILE), TAKES(OPT_LENGTH) } },
+	{ "format",
+	  cmd_format,
+	  "format a namespace, after a question",
+	  { TAKES_ADMIN, TAKES(OPT_NSID), TAKES(OPT_DRY_RUN), [OPT_LBAF... OPT_FORCE] = true } },
 	{ "admin-passthru",
 	  cmd_admin_passthru,
 	  "send any admin command, checked by nobody",
@@ -218,6 +260,11 @@ static int usage_error(const char *what, const char *sep, const char *text)
 	fputs("Try vfntool --help.\n", stderr);
 
 	return EXIT_USAGE;
+}
+
+int complain_usage(const char *text)
+{
+	return usage_error(text, "", "");
 }
 
 /* The two forms that getopt wants, from the one table. */

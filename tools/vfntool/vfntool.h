@@ -55,6 +55,23 @@ enum option_id {
 	OPT_DOORBELL,
 	OPT_QUEUES,
 	OPT_ALLOCATED,
+	OPT_ENTRIES,
+	OPT_LID,
+	OPT_LSP,
+	OPT_LSI,
+	OPT_CSI,
+	OPT_OFFSET,
+	OPT_RAE,
+	OPT_FID,
+	OPT_SELECT,
+	OPT_VALUE,
+	OPT_SAVE,
+	OPT_LBAF,
+	OPT_SES,
+	OPT_PI,
+	OPT_PIL,
+	OPT_MSET,
+	OPT_FORCE,
 	NR_OPTIONS,
 };
 
@@ -99,10 +116,19 @@ int cmd_io_passthru(const struct request *req);
 int cmd_id_ctrl(const struct request *req);
 int cmd_id_ns(const struct request *req);
 int cmd_list_ns(const struct request *req);
+int cmd_smart(const struct request *req);
+int cmd_error_log(const struct request *req);
+int cmd_get_log(const struct request *req);
+int cmd_get_feature(const struct request *req);
+int cmd_set_feature(const struct request *req);
+int cmd_format(const struct request *req);
 
 /* "vfntool: " and a line on stderr; what the library said. Both return 1. */
 int complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 int complain_last_error(void);
+
+/* The same with a word on --help; returns EXIT_USAGE. */
+int complain_usage(const char *text);
 
 /*
  * Text from devices and file systems may hold anything. put_text() prints

@@ -99,6 +99,25 @@ static void spoil_counts(struct emu_nvme *nvme)
 	memset(ns + 128, 0xff, 64 * 4);		 /* formats */
 }
 
+/* As if the kernel's driver had the controller, too. */
+static void mount_disk(void)
+{
+	static const char disk[] = "/sys/devices/pci0000:00/" EMU_BDF "/nvme/nvme9/nvme9n1";
+	char path[sizeof(disk) + 4];
+
+	snprintf(path, sizeof(path), "%s/dev", disk);
+	emu_file(path, "259:9\n");
+	emu_link("/sys/class/block/nvme9n1", disk);
+	emu_file("/proc/self/mountinfo", "1 1 259:9 / /data rw - ext4 /dev/nvme9n1 rw\n");
+}
+
+/* An error log of a controller that has seen worse. */
+static void make_errors(struct emu_nvme *nvme)
+{
+	for (unsigned int i = 0; i < 3; i++)
+		emu_nvme_add_error(nvme, 1, (uint16_t)i, 0x4080);
+}
+
 int main(int argc, char **argv)
 {
 	const struct emu_nvme_opts opts = {
@@ -121,6 +140,16 @@ int main(int argc, char **argv)
 		fill_disk(nvme);
 	if (getenv("EXAMPLE_STRINGS"))
 		spoil_strings(nvme);
+	if (getenv("EXAMPLE_ERRORS"))
+		make_errors(nvme);
+	if (getenv("EXAMPLE_NO_OFFSETS"))
+		emu_nvme_identify_ctrl(nvme)[261] = 0; /* LPA */
+	if (getenv("EXAMPLE_NO_FORMAT"))
+		emu_nvme_identify_ctrl(nvme)[256] = 0; /* OACS */
+	if (getenv("EXAMPLE_MOUNTED"))
+		mount_disk();
+	if (getenv("EXAMPLE_DELAYS"))
+		emu_nvme_identify_ctrl(nvme)[128] = 1; /* CRDT1 */
 	if (getenv("EXAMPLE_COUNTS"))
 		spoil_counts(nvme);
 	peer.pci.bdf = EMU_BDF2;

@@ -50,6 +50,27 @@ def io(*args, **kwargs):
     return answer("io-passthru", BDF, *args, **kwargs)
 
 
+def on_terminal(*args, written, status=0, **environment):
+    """What it says where its standard streams are a terminal, on which somebody writes an answer."""
+    ours, its = os.openpty()
+    with subprocess.Popen([*command(TOOL), *args], stdin=its, stdout=its, stderr=its, env=os.environ | environment) as process:
+        os.close(its)
+        said = b""
+        while True:
+            try:
+                piece = os.read(ours, 4096)
+            except OSError:
+                break
+            if not piece:
+                break
+            said += piece
+            if said.endswith(b"Write yes: "):
+                os.write(ours, written.encode())
+        assert process.wait(60) == status, said
+    os.close(ours)
+    return said.decode()
+
+
 def says(output, *texts):
     for text in texts:
         assert text in output, f"no '{text}' in:\n{output}"
@@ -254,8 +275,121 @@ def namespaces_are_listed_and_described():
 
 
 @test
+def health_and_errors_are_decoded():
+    output = run("smart", BDF).stdout.decode()
+    says(output, "CW         0x00 ", "\nCTEMP      310                 composite temperature, K, 37 C\n", "\nPUSED      0 ")
+    result = answer("smart", BDF)
+    assert (result["AVSP"], result["AVSPT"], result["PWRC"], result["CW"]["fields"]["TTC"]) == (100, 10, 1, 0), result
+    # bringing the controller up must not cost errors
+    assert result["NEILE"] == 0 and answer("error-log", BDF)["entries"] == []
+    says(run("error-log", BDF).stdout.decode(), f"{BDF}: no errors\n")
+    result = answer("error-log", BDF, EXAMPLE_ERRORS="1")["entries"]
+    assert [e["ECNT"] for e in result] == list(range(3, 0, -1)), result
+    assert result[0]["STS"]["fields"] == {"P": 0, "SC": 0x80, "SCT": 0, "CRD": 0, "M": 0, "DNR": 1}, result[0]
+    assert result[0]["status_text"] == "LBA Out of Range" and result[0]["SQID"] == 1
+    assert len(answer("error-log", BDF, "--entries", "2", EXAMPLE_ERRORS="1")["entries"]) == 2
+    says(run("error-log", BDF, EXAMPLE_ERRORS="1").stdout.decode(), "entry 2\nECNT       1 ", "\nstatus_text LBA Out of Range\n")
+
+
+@test
+def log_pages_come_in_pieces_that_the_controller_moves():
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder) / "log"
+        result = answer("get-log", BDF, "--lid", "3")
+        assert (result["lid"], result["length"]) == ("0x03", 512) and result["data"].startswith("01" + "00" * 7 + "312e30"), result
+        says(run("get-log", BDF, "--lid", "3", "--length", "16").stdout.decode(), "00000000  01 00 00", "|........1.0     |\n")
+        whole = answer("get-log", BDF, "--lid", "1", "--length", "4K", EXAMPLE_ERRORS="1")["data"]
+        assert not run("get-log", BDF, "--lid", "1", "--length", "4K", "--output", str(path), EXAMPLE_ERRORS="1").stdout
+        assert path.read_bytes().hex() == whole and not zeros(path.read_bytes())
+        # whatever MDTS says
+        pieces = answer("get-log", BDF, "--lid", "1", "--length", "4K", EXAMPLE_ERRORS="1", EXAMPLE_COUNTS="1")["data"]
+        assert pieces == whole
+        part = answer("get-log", BDF, "--lid", "1", "--offset", "64", "--length", "64", EXAMPLE_ERRORS="1")["data"]
+        assert part == whole[128:256]
+        # what is behind the end is zeros; 300 KiB are more than one command moves
+        done = run("get-log", BDF, "--lid", "1", "--length", "300K", status=3)
+        says(done.stderr.decode(), "Get Log Page 01h, 45056 bytes from 262144 on: Invalid Field in Command")
+        says(run("get-log", BDF, "--lid", "0xc0", status=3).stderr.decode(), "Invalid Log Page",
+             "the controller does not have this log page")
+        says(run("get-log", BDF, "--lid", "1", "--output", "/nonexistent/x", status=1).stderr.decode(), "/nonexistent/x: No such")
+        for extra in (["--length", "300K"], ["--offset", "4"]):
+            done = run("get-log", BDF, "--lid", "1", *extra, status=1, EXAMPLE_NO_OFFSETS="1")
+            says(done.stderr.decode(), "first 16384 bytes of a log page and no offsets (LPA bit 2)")
+    usage_error("get-log", BDF, text="get-log needs --lid")
+    usage_error("get-log", BDF, "--lid", "1", "--length", "5", text="multiples of 4")
+
+
+@test
+def features_are_shown_and_changed():
+    says(run("get-feature", BDF, "--fid", "4").stdout.decode(), "value      0x00000157 ", "Temperature Threshold\n",
+         "  TMPTH     15:0  0x157 ")
+    result = answer("get-feature", BDF, "--fid", "6")
+    assert result == {"bdf": BDF, "fid": "0x06", "name": "Volatile Write Cache", "select": 0,
+                      "value": {"value": "0x00000001", "fields": {"WCE": 1}}}, result
+    assert answer("get-feature", BDF, "--fid", "6", "--select", "3")["value"]["fields"] == {"SAVE": 0, "NSS": 0, "CHANG": 1}
+    assert answer("set-feature", BDF, "--fid", "6", "--value", "0")["value"]["fields"]["WCE"] == 0
+    result = answer("set-feature", BDF, "--fid", "0x16", "--data", "01", EXAMPLE_DELAYS="1")
+    assert result["data"] == "01" + "00" * 511 and result["name"] == "Host Behavior Support", result
+    says(run("set-feature", BDF, "--fid", "6", "--value", "0", "--save", status=3).stderr.decode(),
+         "Set Features 06h: Feature Identifier Not Saveable", "leave --save out")
+    says(run("get-feature", BDF, "--fid", "0x78", status=3).stderr.decode(), "Get Features 78h: Invalid Field in Command")
+    usage_error("get-feature", BDF, text="get-feature needs --fid")
+    usage_error("set-feature", BDF, "--value", "1", text="set-feature needs --fid")
+    usage_error("set-feature", BDF, "--fid", "1", text="set-feature needs --value")
+    usage_error("get-feature", BDF, "--fid", "1", "--length", "4100", text="4096 at most")
+    usage_error("set-feature", BDF, "--fid", "0x16", "--value", "1", text="this feature has data")
+    usage_error("set-feature", BDF, "--fid", "0x16", "--data", "00" * 513, text="more data than the feature has")
+    usage_error("set-feature", BDF, "--fid", "0x16", "--data", "0", text="--data: ")
+
+
+@test
+def namespace_is_formatted_only_when_somebody_is_sure():
+    done = run("format", BDF, "--nsid", "1", "--lbaf", "1", status=1)
+    says(done.stderr.decode(), "all data would be lost: --force")
+    with tempfile.TemporaryDirectory() as folder:
+        disk = pathlib.Path(folder) / "disk"
+
+        def is_formatted(*args, **kwargs):
+            done = run("format", BDF, *args, EXAMPLE_FILL="1", EXAMPLE_DISK=str(disk), **kwargs)
+            return zeros(disk.read_bytes()), done.stdout.decode(), done.stderr.decode()
+
+        gone, output, _ = is_formatted("--nsid", "1", "--lbaf", "1", "--dry-run")
+        assert not gone
+        says(output, f"would format namespace 1, 65536 blocks of 512 bytes, of {BDF} with LBA format 1\n")
+        gone, output, _ = is_formatted("--nsid", "1", "--lbaf", "1", "--force")
+        assert gone
+        says(output, "         1  8192 blocks of 4096 bytes\n")
+        gone, output, _ = is_formatted("--nsid", "0xffffffff", "--lbaf", "0", "--ses", "1", "--force")
+        assert gone
+        says(output, "all namespaces are formatted\n")
+        # what no option says stays
+        assert answer("format", BDF, "--nsid", "1", "--force") == \
+            {"bdf": BDF, "nsid": 1, "NSZE": 65536, "NCAP": 65536, "NUSE": 65536, "block_size": 512, "metadata_size": 0}
+        for args, status, text in ((["--nsid", "1", "--lbaf", "2"], 1, "LBA formats 0 to 1, not 2: id-ns prints"),
+                                   (["--nsid", "2"], 3, "Invalid Namespace or Format"),
+                                   (["--nsid", "1", "--pi", "1"], 3, "Format NVM: Invalid Format"),
+                                   (["--nsid", "0xffffffff", "--lbaf", "7"], 3, "id-ns prints the formats")):
+            gone, output, error = is_formatted(*args, "--force", status=status)
+            assert not gone and not output
+            says(error, text)
+        gone, _, error = is_formatted("--nsid", "1", "--force", status=1, EXAMPLE_NO_FORMAT="1")
+        assert not gone
+        says(error, "does not have Format NVM (OACS bit 1)")
+        gone, _, error = is_formatted("--nsid", "1", "--force", status=1, EXAMPLE_MOUNTED="1")
+        assert not gone
+        says(error, f"{BDF} is in use: nvme9n1 is mounted on /data")
+        for written, status, wanted in (("yes\n", 0, True), ("no\n", 1, False), ("\n", 1, False), ("yes please\n", 1, False)):
+            done = on_terminal("format", BDF, "--nsid", "1", "--lbaf", "1", written=written, status=status,
+                               EXAMPLE_FILL="1", EXAMPLE_DISK=str(disk))
+            says(done, f"Format namespace 1, 65536 blocks of 512 bytes, of {BDF} with LBA format 1? All data are lost. Write yes: ")
+            assert zeros(disk.read_bytes()) == wanted, written
+    usage_error("format", BDF, text="format needs --nsid")
+    usage_error("format", BDF, "--nsid", "0xffffffff", text="needs --lbaf")
+
+
+@test
 def what_a_controller_says_is_not_believed():
-    for args in (["id-ctrl", BDF], ["id-ns", BDF], ["list-ns", BDF]):
+    for args in (["id-ctrl", BDF], ["id-ns", BDF], ["list-ns", BDF], ["smart", BDF], ["error-log", BDF]):
         output = run(*args, EXAMPLE_STRINGS="1", EXAMPLE_COUNTS="1").stdout.decode()
         assert "\x1b" not in output and "\0" not in output, output
         json.loads(run(*args, "--json", EXAMPLE_STRINGS="1", EXAMPLE_COUNTS="1").stdout)
