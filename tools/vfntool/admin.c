@@ -21,7 +21,7 @@ static const char *advice(uint16_t status)
 	case 0x002:
 		return "the controller does not take one of the parameters; id-ctrl and id-ns print what it has";
 	case 0x00b:
-		return "list-ns prints which namespaces there are";
+		return "list-ns prints which namespaces there are, --nsid says which is meant";
 	case 0x109:
 		return "the controller does not have this log page";
 	case 0x10a:
