@@ -102,8 +102,7 @@ static int open_space(struct iommu_ctx *ctx, const char *bdf)
 		return -1;
 	}
 
-	__autolock(&ctx->lock);
-
+	/* nobody looks at these before there are ranges */
 	ctx->ioas = cmd.out_ioas_id;
 	ctx->fd = fd;
 

@@ -193,8 +193,7 @@ static void second_completion_does_not_pass_for_the_next_commands(void **state)
 	stop(&m);
 }
 
-/* Q5: whoever has the request next need not look for it */
-/* As many as there are entries, which no controller may post. */
+/* Q5: as many as there are entries, which no controller may post */
 static void round_of_second_completions_does_not_pass_for_the_next_commands(void **state)
 {
 	union nvme_cmd cmd = identify_cmd();
@@ -217,6 +216,7 @@ static void round_of_second_completions_does_not_pass_for_the_next_commands(void
 	emu_forget_violations();
 }
 
+/* Q5: whoever has the request next need not look for it */
 static void second_completion_of_a_sync_does_not_pass_for_a_later_submit(void **state)
 {
 	struct vfn_nvme_done done;
