@@ -446,6 +446,7 @@ bool emu_iova_mapped(const char *bdf, uint64_t iova, size_t len);
  * @msix_vectors: default 9; @no_msix for none
  * @msi_vectors: default 0 (not capable)
  * @no_intx: no INTx
+ * @num_regions: regions that the kernel knows of, in the order of VFIO; default all
  * @num_irqs: kinds of interrupt that the kernel knows of, in the order of VFIO; default all
  * @not_express: there are no reports of errors
  * @msix_dynamic: MSI-X without NORESIZE (Linux 6.5 and later)
@@ -474,6 +475,7 @@ struct emu_pci_opts {
 	bool no_msix;
 	unsigned int msi_vectors;
 	bool no_intx;
+	unsigned int num_regions;
 	unsigned int num_irqs;
 	bool not_express;
 	bool msix_dynamic;

@@ -139,6 +139,8 @@ static void fill_defaults(struct emu_pci_opts *o)
 	o->driver = o->driver ? o->driver : "vfio-pci";
 	if (!o->msix_vectors && !o->no_msix)
 		o->msix_vectors = 9;
+	if (!o->num_regions)
+		o->num_regions = VFIO_PCI_NUM_REGIONS;
 	if (!o->num_irqs)
 		o->num_irqs = VFIO_PCI_NUM_IRQS;
 }

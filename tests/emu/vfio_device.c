@@ -12,7 +12,6 @@
 
 #define REGION_SHIFT 40
 #define REGION_MASK ((1ULL << REGION_SHIFT) - 1)
-#define NUM_REGIONS VFIO_PCI_NUM_REGIONS
 
 static int get_info(struct emu_pci *pci, struct vfio_device_info *info)
 {
@@ -21,7 +20,7 @@ static int get_info(struct emu_pci *pci, struct vfio_device_info *info)
 	if (info->argsz < minsz)
 		return emu_errno(EINVAL);
 	info->flags = VFIO_DEVICE_FLAGS_PCI | (pci->opts.no_reset ? 0 : VFIO_DEVICE_FLAGS_RESET);
-	info->num_regions = NUM_REGIONS;
+	info->num_regions = pci->opts.num_regions;
 	info->num_irqs = pci->opts.num_irqs;
 
 	return 0;
@@ -43,7 +42,7 @@ static bool can_mmap(struct emu_pci *pci, unsigned int index)
 
 static int get_region_info(struct emu_pci *pci, struct vfio_region_info *info)
 {
-	if (info->argsz < sizeof(*info) || info->index >= NUM_REGIONS)
+	if (info->argsz < sizeof(*info) || info->index >= pci->opts.num_regions)
 		return emu_errno(EINVAL);
 
 	info->argsz = sizeof(*info);
@@ -197,7 +196,7 @@ static int find_region(struct emu_pci *pci, uint64_t offset, size_t *count)
 	unsigned int index = offset >> REGION_SHIFT;
 	uint64_t at = offset & REGION_MASK, size;
 
-	if (index >= NUM_REGIONS)
+	if (index >= pci->opts.num_regions)
 		return emu_errno(EINVAL);
 	size = region_size(pci, index);
 	if (at >= size)

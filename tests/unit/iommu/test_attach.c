@@ -85,6 +85,19 @@ static void narrowing_keeps_what_is_mapped_outside(void **state)
 	close_other(NULL);
 }
 
+static void narrowing_to_nothing_leaves_no_range(void **state)
+{
+	struct iommu_iova_range *ranges;
+
+	plug_other();
+	open_space();
+	emu_iommu()->nranges = 0;
+	assert_int_equal(open_other(NULL), 0);
+	assert_fails_with(iommu_get_iova_ranges(ctx, &ranges), ENODEV);
+	assert_int_equal(iommu_map_vaddr(ctx, mem, PAGE, NULL, 0), -1);
+	close_other(NULL);
+}
+
 /* V22: the kernel would refuse them */
 static void addresses_outside_are_not_given_out_once_they_are_unmapped(void **state)
 {
@@ -161,6 +174,7 @@ int main(void)
 		test_closed(failed_open_keeps_an_address_space_of_the_devices_name),
 		test_closed(back_end_that_is_not_there_is_no_error),
 		test_closed(narrowing_keeps_what_is_mapped_outside),
+		test_closed(narrowing_to_nothing_leaves_no_range),
 		test_closed(addresses_outside_are_not_given_out_once_they_are_unmapped),
 		test_closed(failed_attach_that_narrows_leaves_nothing),
 		test_closed(large_map_takes_unaligned_room_if_there_is_no_other),

@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 
+#include <vfn/iommu/iommufd.h>
 #include <vfn/support/atomic.h>
 
 #define THREADS 3
@@ -30,6 +31,7 @@ static void *map_and_ask(void *arg)
 		check(iova >= MIB && iova < 16 * MIB);
 		check(vfn_iommu_translate(ctx, own, 4 * PAGE, &found) == 4 * PAGE && found == iova);
 		check(iommu_get_iova_ranges(ctx, &ranges) == 1);
+		check(!iommufd_set_fault_queue(ctx, NULL, pci.dev.fd) == with_iommufd());
 		check(!iommu_unmap_vaddr(ctx, own, NULL));
 		atomic_inc(&ready);
 	}

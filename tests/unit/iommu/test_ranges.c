@@ -102,6 +102,16 @@ static void ranges_that_cannot_be_read_fail_the_open_and_say_so(void **state)
 	assert_error_has("cannot read the IOMMU's address ranges: Input/output error");
 }
 
+static void properties_that_cannot_be_read_fail_the_open_and_say_so(void **state)
+{
+	emu_iommu()->no_iommufd = true;
+	for (unsigned int n = 1; !strstr(emu_fail_call(), "IOMMU_GET_INFO"); n++) {
+		emu_fail_at(EMU_IOCTL, n, EIO);
+		assert_fails_with(vfio_pci_open(&pci, EMU_BDF), EIO);
+	}
+	assert_error_has("cannot read the IOMMU's properties: Input/output error");
+}
+
 /* V14, W12: the page at 0 does not count */
 static void ranges_without_a_whole_page_fail_the_open(void **state)
 {
@@ -224,6 +234,7 @@ int main(void)
 		test_closed(range_of_all_addresses_is_usable),
 		test_closed(ranges_that_are_none_fail_the_open),
 		test_closed(ranges_that_cannot_be_read_fail_the_open_and_say_so),
+		test_closed(properties_that_cannot_be_read_fail_the_open_and_say_so),
 		test_closed(ranges_without_a_whole_page_fail_the_open),
 		test_closed(range_bounds_are_rounded_inwards_to_pages),
 		test_closed(hole_between_ranges_is_never_used),

@@ -406,6 +406,8 @@ static void fewer_queues_after_a_reset_leave_the_others(void **state)
 		assert_int_equal(told.status[j], told.rq[j]->sq->id > 2 ? VFN_NVME_STATUS_LOST :
 									  VFN_NVME_STATUS_ABORTED);
 	assert_int_equal(m.ctrl.config.nsqa, 1);
+	assert_int_equal(m.ctrl.sq[3].flags & (VFN_NVME_Q_CREATED | VFN_NVME_Q_LOST),
+			 VFN_NVME_Q_LOST);
 	emu_nvme_clear_faults(m.nvme);
 	assert_works(&m, 2);
 	nvme_rq_release(rq);

@@ -218,6 +218,12 @@ static void kernel_without_type1v2_is_not_supported(void **state)
 	assert_open_fails(ENOTSUP, "vfio_iommu_type1");
 }
 
+static void device_without_configuration_space_is_not_supported(void **state)
+{
+	plug((struct emu_pci_opts){ .num_regions = VFIO_PCI_CONFIG_REGION_INDEX });
+	assert_open_fails(ENOTSUP, "not a PCI device");
+}
+
 /* V20 */
 static void device_that_does_not_answer_is_enodev(void **state)
 {
@@ -370,6 +376,7 @@ int main(void)
 		test(kernel_with_another_api_is_not_supported),
 		test(kernel_without_type1v2_is_not_supported),
 		test(device_that_does_not_answer_is_enodev),
+		test(device_without_configuration_space_is_not_supported),
 		test(device_in_noiommu_mode_is_refused),
 		test(two_devices_of_a_group_are_both_usable),
 		test(open_of_what_is_open_is_ealready),
