@@ -187,8 +187,9 @@ void vfn_nvme_pmr_unmap(struct nvme_ctrl *ctrl, struct vfn_nvme_pmr *pmr)
 	if (!pmr->vaddr || nvme_check_open(ctrl))
 		return;
 
-	/* either makes what was written before persistent */
-	(void)*(volatile uint8_t *)pmr->vaddr;
+	/* either makes what was written before persistent; after a reset of the function there may be no memory to read */
+	if (nvme_read32(ctrl, NVME_REG_PMRCTL) & PMRCTL_EN)
+		(void)*(volatile uint8_t *)pmr->vaddr;
 	(void)nvme_read32(ctrl, NVME_REG_PMRSTS);
 
 	ctrl->priv.has_pmr = false;

@@ -106,10 +106,18 @@ static void use_cmb(struct input *in)
 		nvme_discard_cmb(&ctrl);
 }
 
+/* Registers may say that it is enabled when it is not. */
+static void let_go_of_pmr(struct vfn_nvme_pmr *pmr)
+{
+	if (pmr->vaddr)
+		allow_access(pmr->vaddr, pmr->size);
+	vfn_nvme_pmr_unmap(&ctrl, pmr);
+}
+
 static void use_pmr(struct vfn_nvme_pmr *pmr)
 {
 	if (pmr->vaddr) {
-		vfn_nvme_pmr_unmap(&ctrl, pmr);
+		let_go_of_pmr(pmr);
 	} else if (!vfn_nvme_pmr_map(&ctrl, pmr)) {
 		require(pmr->size && pmr->iova);
 		allow_access(pmr->vaddr, pmr->size);
@@ -150,7 +158,7 @@ static void use(struct input *in)
 		}
 	}
 
-	vfn_nvme_pmr_unmap(&ctrl, &pmr);
+	let_go_of_pmr(&pmr);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

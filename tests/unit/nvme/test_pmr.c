@@ -339,6 +339,22 @@ static void a_region_is_there_after_a_reset_of_the_function(void **state)
 	}
 }
 
+static void a_region_that_a_reset_has_disabled_is_let_go_without_a_look(void **state)
+{
+	const struct emu_nvme_opts opts = with_pmr();
+	struct vfn_nvme_pmr pmr = {};
+	struct machine m;
+
+	(void)state;
+	start_pair(&m, &opts, 8);
+	assert_int_equal(vfn_nvme_pmr_map(&m.ctrl, &pmr), 0);
+	assert_int_equal(nvme_reset(&m.ctrl), 0);
+	assert_int_equal(vfio_reset(&m.ctrl.pci.dev), 0);
+	vfn_nvme_pmr_unmap(&m.ctrl, &pmr);
+	assert_null(pmr.vaddr);
+	stop(&m);
+}
+
 static void a_region_that_does_not_come_back_fails_the_reset(void **state)
 {
 	struct emu_nvme_opts opts = with_pmr();
@@ -380,6 +396,7 @@ int main(void)
 		test(a_region_of_a_controller_that_is_gone_is_let_go),
 		test(what_somebody_left_enabled_hides_no_memory),
 		test(a_region_is_there_after_a_reset_of_the_function),
+		test(a_region_that_a_reset_has_disabled_is_let_go_without_a_look),
 		test(a_region_that_does_not_come_back_fails_the_reset),
 	};
 
