@@ -150,6 +150,10 @@ int main(int argc, char **argv)
 		mount_disk();
 	if (getenv("EXAMPLE_DELAYS"))
 		emu_nvme_identify_ctrl(nvme)[128] = 1; /* CRDT1 */
+	if (getenv("EXAMPLE_LOSE"))
+		(void)emu_nvme_fault(nvme,
+				     &(struct emu_fault){ .kind = EMU_LOSE,
+							  .opcode = atoi(getenv("EXAMPLE_LOSE")) });
 	if (getenv("EXAMPLE_COUNTS"))
 		spoil_counts(nvme);
 	peer.pci.bdf = EMU_BDF2;

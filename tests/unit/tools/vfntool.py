@@ -343,6 +343,17 @@ def features_are_shown_and_changed():
 
 
 @test
+def controller_that_does_not_answer_ends_with_4():
+    for args, opcode, what in ((["smart", BDF], 2, "Get Log Page 02h, 512 bytes from 0 on"), (["list-ns", BDF], 6, ""),
+                               (["get-feature", BDF, "--fid", "6"], 10, "Get Features 06h"),
+                               (["format", BDF, "--nsid", "1", "--force"], 128, "Format NVM")):
+        # the first Identify is the library's, and belongs to bringing the controller up
+        done = run(*args, "--timeout", "200", status=4 if what else 1, EXAMPLE_LOSE=str(opcode))
+        assert not done.stdout
+        says(done.stderr.decode(), f"{BDF}: {what}: " if what else BDF, "no completion within 200 ms")
+
+
+@test
 def namespace_is_formatted_only_when_somebody_is_sure():
     done = run("format", BDF, "--nsid", "1", "--lbaf", "1", status=1)
     says(done.stderr.decode(), "all data would be lost: --force")
