@@ -53,6 +53,9 @@ void os_sleep_ns(uint64_t ns);
 /* The bytes that this process may lock: RLIMIT_MEMLOCK, UINT64_MAX where there is no limit. */
 uint64_t os_memlock_limit(void);
 
+/* The CPUs that this thread may run on, at least 1. */
+unsigned int os_cpus(void);
+
 /* The process, which a child of fork() is not. */
 int os_getpid(void);
 

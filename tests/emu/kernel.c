@@ -585,6 +585,11 @@ void emu_set_child(bool child)
 	in_child = child;
 }
 
+unsigned int os_cpus(void)
+{
+	return 4;
+}
+
 int os_getpid(void)
 {
 	return in_child ? 2 : 1;

@@ -40,7 +40,7 @@ def level(path):
     """Where a test runs."""
     if path.parts[0] in ("fuzz", "vm"):
         return {"fuzz": "fuzz", "vm": "guest"}[path.parts[0]]
-    return "emulated" if path.parts[0] in ("emu", "contract") or path.parent.name in ("nvme", "examples", "tools") else "unit"
+    return "emulated" if path.parts[0] in ("emu", "contract") or path.parent.name in ("nvme", "blk", "examples", "tools") else "unit"
 
 
 def numbered_tests(tests, groups):

@@ -33,14 +33,15 @@ SYSTEM_CALLS = {
     "ioctl": "ioctl", "madvise": "madvise", "mkdir": "mkdir", "mkostemp": "openat getrandom", "mmap": "mmap", "mremap": "mremap",
     "munmap": "munmap", "open": "openat", "opendir": "openat newfstatat", "pread": "pread64", "pwrite": "pwrite64",
     "raise": "getpid gettid tgkill", "read": "read", "readdir": "getdents64", "readlink": "readlink", "rename": "rename",
-    "sigaction": "rt_sigaction", "unlink": "unlink", "write": "write",
+    "sched_getaffinity": "sched_getaffinity", "sigaction": "rt_sigaction", "unlink": "unlink", "write": "write",
 }
 ALLOCATOR = {"brk", "futex", "mprotect", "mremap"}
 
 # What needs memory at most, and locks; messages go to standard error; a multiplication that overflows says where, and aborts.
 HARMLESS = (r"mem\w+|str\w+|v?snprintf|v?sscanf|qsort|malloc|calloc|realloc|free|pthread_(mutex|rwlock|once)\w*|getenv|stderr|fprintf|"
             r"__ctype_\w+|__errno_location|__tls_get_addr|__isoc\w+|__u?divti3|_GLOBAL_OFFSET_TABLE_|__stack_chk_fail|"
-            r"abort|backtrace\w*|__(a|ub|t)san_\w+|__sanitizer_\w+|__gcov_\w+|__aarch64_\w+|(get|set)auxval|\w*_semaphore")
+            r"abort|backtrace\w*|__(a|ub|t)san_\w+|__sanitizer_\w+|__gcov_\w+|__aarch64_\w+|(get|set)auxval|\w*_semaphore|"
+            r"__sched_cpucount")
 
 SOURCE = pathlib.Path(sys.argv[1]) if len(sys.argv) == 3 else sys.exit(__doc__.strip())
 CODE = {path.relative_to(SOURCE): path.read_text(encoding="utf-8")

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include <vfn/blk.h>
 #include <vfn/iommu/iommufd.h>
 #include <vfn/nvme.h>
 #include <vfn/pci.h>
@@ -35,6 +36,45 @@ typedef struct nvme_sq sq;
 typedef struct nvme_cq cq;
 typedef union nvme_cmd cmd;
 typedef struct vfio_pci_device pci;
+
+typedef struct vfn_blk blk;
+
+/* vfn/blk.h */
+FIELD_AT(struct vfn_blk_opts, queues, 0, unsigned int);
+FIELD(struct vfn_blk_opts, depth, unsigned int);
+FIELD(struct vfn_blk_opts, timeout_ms, unsigned int);
+FIELD(struct vfn_blk_opts, quirks, unsigned int);
+FIELD(struct vfn_blk_opts, flags, unsigned int);
+VALUE(VFN_BLK_RDONLY, 1 << 0);
+VALUE(VFN_BLK_EXACT, 1 << 1);
+VALUE(VFN_BLK_F_RDONLY, 1 << 0);
+VALUE(VFN_BLK_F_WRITE_CACHE, 1 << 1);
+VALUE(VFN_BLK_F_COMPARE, 1 << 2);
+VALUE(VFN_BLK_F_DISCARD, 1 << 3);
+VALUE(VFN_BLK_F_WRITE_ZEROES, 1 << 4);
+VALUE(VFN_BLK_F_VERIFY, 1 << 5);
+FIELD_AT(struct vfn_blk_info, bdf, 0, char[16]);
+FIELD(struct vfn_blk_info, nsid, uint32_t);
+FIELD(struct vfn_blk_info, block_size, uint32_t);
+FIELD(struct vfn_blk_info, nblocks, uint64_t);
+FIELD(struct vfn_blk_info, max_blocks, uint32_t);
+FIELD(struct vfn_blk_info, boundary, uint32_t);
+FIELD(struct vfn_blk_info, queues, unsigned int);
+FIELD(struct vfn_blk_info, depth, unsigned int);
+FIELD(struct vfn_blk_info, features, unsigned int);
+FIELD(struct vfn_blk_info, vendor, uint16_t);
+FIELD(struct vfn_blk_info, serial, char[21]);
+FIELD(struct vfn_blk_info, model, char[41]);
+FIELD(struct vfn_blk_info, firmware, char[9]);
+FIELD(struct vfn_blk_info, nguid, uint8_t[16]);
+FIELD(struct vfn_blk_info, eui64, uint8_t[8]);
+NAME(vfn_blk_open, int(blk **, const char *, const struct vfn_blk_opts *));
+NAME(vfn_blk_close, int(blk *));
+NAME(vfn_blk_get_info, void(const blk *, struct vfn_blk_info *));
+NAME(vfn_blk_alloc, void *(blk *, size_t));
+NAME(vfn_blk_free, int(blk *, void *));
+NAME(vfn_blk_register, int(blk *, void *, size_t));
+NAME(vfn_blk_unregister, int(blk *, void *));
 
 /* vfn/iommu/context.h */
 NAME(iommu_get_context, ctx *(const char *));

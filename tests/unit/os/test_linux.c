@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -489,6 +490,23 @@ static void memlock_limit_is_that_of_the_process(void **state)
 		assert_true(os_memlock_limit() == UINT64_MAX);
 }
 
+static void cpus_are_those_that_the_thread_may_run_on(void **state)
+{
+	cpu_set_t was, one;
+	int first = 0;
+
+	assert_int_equal(sched_getaffinity(0, sizeof(was), &was), 0);
+	assert_int_equal(os_cpus(), CPU_COUNT(&was));
+
+	while (!CPU_ISSET(first, &was))
+		first++;
+	CPU_ZERO(&one);
+	CPU_SET(first, &one);
+	assert_int_equal(sched_setaffinity(0, sizeof(one), &one), 0);
+	assert_int_equal(os_cpus(), 1);
+	assert_int_equal(sched_setaffinity(0, sizeof(was), &was), 0);
+}
+
 static void zalloc_zeroes(void **state)
 {
 	static const char zeroes[100];
@@ -528,6 +546,7 @@ int main(void)
 		cmocka_unit_test(clock_is_the_monotonic_one),
 		cmocka_unit_test(sleep_sleeps_at_least_that_long),
 		cmocka_unit_test(memlock_limit_is_that_of_the_process),
+		cmocka_unit_test(cpus_are_those_that_the_thread_may_run_on),
 		cmocka_unit_test(zalloc_zeroes),
 	};
 

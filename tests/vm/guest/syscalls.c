@@ -26,14 +26,17 @@
 #define CALL(name) [SYS_##name] = #name
 
 static const char *const allowed[] = {
-	CALL(openat),	     CALL(close),	    CALL(fcntl),     CALL(ioctl),
-	CALL(mmap),	     CALL(munmap),	    CALL(madvise),   CALL(read),
-	CALL(write),	     CALL(pread64),	    CALL(pwrite64),  CALL(newfstatat),
-	CALL(getdents64),    CALL(access),	    CALL(readlink),  CALL(mkdir),
-	CALL(getrandom),     CALL(fsync),	    CALL(rename),    CALL(unlink),
-	CALL(clock_gettime), CALL(clock_nanosleep), CALL(prlimit64), CALL(brk),
-	CALL(mprotect),	     CALL(mremap),	    CALL(futex),     CALL(eventfd2),
-	CALL(rt_sigaction),  CALL(getpid),	    CALL(gettid),    CALL(tgkill),
+	CALL(openat),	       CALL(close),	   CALL(fcntl),
+	CALL(ioctl),	       CALL(mmap),	   CALL(munmap),
+	CALL(madvise),	       CALL(read),	   CALL(write),
+	CALL(pread64),	       CALL(pwrite64),	   CALL(newfstatat),
+	CALL(getdents64),      CALL(access),	   CALL(readlink),
+	CALL(mkdir),	       CALL(getrandom),	   CALL(fsync),
+	CALL(rename),	       CALL(unlink),	   CALL(clock_gettime),
+	CALL(clock_nanosleep), CALL(prlimit64),	   CALL(brk),
+	CALL(mprotect),	       CALL(mremap),	   CALL(futex),
+	CALL(eventfd2),	       CALL(rt_sigaction), CALL(getpid),
+	CALL(gettid),	       CALL(tgkill),	   CALL(sched_getaffinity),
 };
 
 #define ALLOWED (sizeof(allowed) / sizeof(allowed[0]))
