@@ -3,8 +3,11 @@
 #ifndef VFN_BLK_H
 #define VFN_BLK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
+#include <sys/uio.h>
 
 #include <vfn/support/compiler.h>
 
@@ -25,17 +28,24 @@ struct vfn_blk;
  * enum vfn_blk_flags - how to open a namespace
  * @VFN_BLK_RDONLY: calls that write fail with EROFS
  * @VFN_BLK_EXACT: fail with ENOSPC where there are fewer queues or entries than asked for
+ * @VFN_BLK_TRY: vfn_blk_submit() fails with EAGAIN where the queue is full; without, it keeps the request until
+ *	there is room
+ * @VFN_BLK_SGL: describe vectors by SGLs where the controller takes them
+ * @VFN_BLK_NO_FALLBACK: do not do by other commands what the controller has no command for
  */
 enum vfn_blk_flags {
 	VFN_BLK_RDONLY = 1 << 0,
 	VFN_BLK_EXACT = 1 << 1,
+	VFN_BLK_TRY = 1 << 2,
+	VFN_BLK_SGL = 1 << 3,
+	VFN_BLK_NO_FALLBACK = 1 << 4,
 };
 
 /**
  * struct vfn_blk_opts - what to ask for; zero is the default for every field
  * @queues: pairs of queues; default is one per CPU, but no more than half of those that the controller has left
  * @depth: entries of a queue; one less can be outstanding; default 256, or what the controller takes
- * @timeout_ms: limit of a command; default 30 s. For admin commands that of the controller's first handle holds
+ * @timeout_ms: limit of a request; default 30 s. For admin commands that of the controller's first handle holds
  * @quirks: NVME_QUIRK_*; those of the controller's first handle hold
  * @flags: of enum vfn_blk_flags
  */
@@ -126,7 +136,7 @@ int vfn_blk_open(struct vfn_blk **blk, const char *name, const struct vfn_blk_op
  * Deletes its queues, and releases memory of vfn_blk_alloc() and vfn_blk_register(). The last handle
  * of a controller shuts that down. No other call for this handle is under way.
  *
- * Return: 0.
+ * Return: 0, or -1 with errno: EBUSY (a queue of vfn_blk_get_queue() was not put back). Nothing has changed then.
  */
 int vfn_blk_close(struct vfn_blk *blk);
 
@@ -186,6 +196,306 @@ int vfn_blk_register(struct vfn_blk *blk, void *mem, size_t len);
  * Return: 0, or -1 with errno: ENOENT (not registered).
  */
 int vfn_blk_unregister(struct vfn_blk *blk, void *mem);
+
+/*
+ * Calls that wait. Each takes a queue of the handle that no other thread uses at the time, or waits for one. Any
+ * number of blocks goes: what is too much for a command is split. Memory of vfn_blk_alloc() and
+ * vfn_blk_register() is transferred from and to where it is; other memory, and what no command describes, such as data
+ * that does not begin at a multiple of 4 bytes, is copied. Vectors may have pieces of any length, if their
+ * sum is right.
+ *
+ * Errors of all: EINVAL (no blocks, or some beyond the end; NULL; lengths that do not fit), EROFS (it cannot be
+ * written), ENOTSUP (the controller has no such command), ETIMEDOUT (the limit has passed; no command is out any
+ * more), ENODEV (the controller is gone), EIO (it has failed, or a command has), ENOMEM, and what
+ * vfn_nvme_status_errno() says to the status of a command, which vfn_last_error() names. Where several
+ * commands failed the first one counts; the others may have been done.
+ */
+
+/**
+ * vfn_blk_read - read blocks
+ * @blk: handle
+ * @buf: receives them
+ * @lba: first block
+ * @nlb: how many
+ *
+ * Return: 0, or -1 with errno.
+ */
+int vfn_blk_read(struct vfn_blk *blk, void *buf, uint64_t lba, uint64_t nlb);
+
+/**
+ * vfn_blk_write - write blocks
+ * @blk: handle
+ * @buf: what to write
+ * @lba: first block
+ * @nlb: how many
+ *
+ * Return: 0, or -1 with errno.
+ */
+int vfn_blk_write(struct vfn_blk *blk, const void *buf, uint64_t lba, uint64_t nlb);
+
+/**
+ * vfn_blk_readv - read blocks into pieces of memory
+ * @blk: handle
+ * @iov: pieces; their lengths are a number of blocks together
+ * @niov: how many
+ * @lba: first block
+ *
+ * Return: 0, or -1 with errno.
+ */
+int vfn_blk_readv(struct vfn_blk *blk, const struct iovec *iov, int niov, uint64_t lba);
+
+/**
+ * vfn_blk_writev - write blocks from pieces of memory
+ * @blk: handle
+ * @iov: pieces; their lengths are a number of blocks together
+ * @niov: how many
+ * @lba: first block
+ *
+ * Return: 0, or -1 with errno.
+ */
+int vfn_blk_writev(struct vfn_blk *blk, const struct iovec *iov, int niov, uint64_t lba);
+
+/**
+ * vfn_blk_flush - make what was written safe
+ * @blk: handle
+ *
+ * Holds for writes that have completed, of any queue (NVM Command Set Specification 1.0, section 3.2.2). Where
+ * there is no write cache nothing is sent.
+ *
+ * Return: 0, or -1 with errno.
+ */
+int vfn_blk_flush(struct vfn_blk *blk);
+
+/**
+ * vfn_blk_discard - tell the controller that blocks are not needed any more
+ * @blk: handle
+ * @lba: first block
+ * @nlb: how many
+ *
+ * Dataset Management, attribute Deallocate (section 3.2.3). What they contain then the namespace says.
+ *
+ * Return: 0, or -1 with errno.
+ */
+int vfn_blk_discard(struct vfn_blk *blk, uint64_t lba, uint64_t nlb);
+
+/**
+ * vfn_blk_write_zeroes - write zeroes
+ * @blk: handle
+ * @lba: first block
+ * @nlb: how many
+ *
+ * Write Zeroes (section 3.2.8), or writes where the controller has no such command, unless VFN_BLK_NO_FALLBACK.
+ *
+ * Return: 0, or -1 with errno.
+ */
+int vfn_blk_write_zeroes(struct vfn_blk *blk, uint64_t lba, uint64_t nlb);
+
+/**
+ * vfn_blk_compare - compare blocks with memory
+ * @blk: handle
+ * @buf: what they should contain
+ * @lba: first block
+ * @nlb: how many
+ *
+ * Compare (section 3.2.1).
+ *
+ * Return: 0, or -1 with errno; EILSEQ where they differ.
+ */
+int vfn_blk_compare(struct vfn_blk *blk, const void *buf, uint64_t lba, uint64_t nlb);
+
+/**
+ * vfn_blk_verify - let the controller read blocks, and see whether it can
+ * @blk: handle
+ * @lba: first block
+ * @nlb: how many
+ *
+ * Verify (section 3.2.6).
+ *
+ * Return: 0, or -1 with errno.
+ */
+int vfn_blk_verify(struct vfn_blk *blk, uint64_t lba, uint64_t nlb);
+
+/**
+ * vfn_blk_pread - read bytes
+ * @blk: handle
+ * @buf: receives them
+ * @len: how many; 0 does nothing
+ * @offset: first one
+ *
+ * Return: 0, or -1 with errno.
+ */
+int vfn_blk_pread(struct vfn_blk *blk, void *buf, size_t len, uint64_t offset);
+
+/**
+ * vfn_blk_pwrite - write bytes
+ * @blk: handle
+ * @buf: what to write
+ * @len: how many; 0 does nothing
+ * @offset: first one
+ *
+ * A block of which only a part is written is read before. Such calls for the same handle wait for each other; what
+ * others write into that block meanwhile may be lost.
+ *
+ * Return: 0, or -1 with errno.
+ */
+int vfn_blk_pwrite(struct vfn_blk *blk, const void *buf, size_t len, uint64_t offset);
+
+/*
+ * Requests that do not wait. A queue of one's own is used by one thread at a time, without locks. A request is the
+ * caller's memory, and belongs to the queue from vfn_blk_submit() until it is handed out, which
+ * happens once: by vfn_blk_wait(), or by vfn_blk_wait_req().
+ */
+
+/* A pair of queues that one thread has. Opaque. */
+struct vfn_blk_queue;
+
+/**
+ * enum vfn_blk_op - what a request does; see the calls of these names
+ * @VFN_BLK_READ: read
+ * @VFN_BLK_WRITE: write
+ * @VFN_BLK_COMPARE: compare
+ * @VFN_BLK_FLUSH: flush; there are no blocks
+ * @VFN_BLK_DISCARD: discard
+ * @VFN_BLK_WRITE_ZEROES: write zeroes, by that command only
+ * @VFN_BLK_VERIFY: verify
+ */
+enum vfn_blk_op {
+	VFN_BLK_READ = 0,
+	VFN_BLK_WRITE,
+	VFN_BLK_COMPARE,
+	VFN_BLK_FLUSH,
+	VFN_BLK_DISCARD,
+	VFN_BLK_WRITE_ZEROES,
+	VFN_BLK_VERIFY,
+};
+
+/**
+ * enum vfn_blk_req_flags - how to do it
+ * @VFN_BLK_FUA: reads and writes: past the write cache (Force Unit Access)
+ */
+enum vfn_blk_req_flags {
+	VFN_BLK_FUA = 1 << 0,
+};
+
+/**
+ * struct vfn_blk_req - a request; zeroed before first use
+ * @op: of enum vfn_blk_op
+ * @flags: of enum vfn_blk_req_flags
+ * @timeout_ms: its limit; 0 for that of the handle
+ * @lba: first block
+ * @nlb: how many
+ * @buf: data, where there is no @iov
+ * @iov: pieces of data, NULL for none; must stay until the request has ended
+ * @niov: how many
+ * @complete: called when it is handed out, after which the request is the caller's; or NULL. May submit, but not wait
+ * @opaque: the caller's
+ * @error: result: 0, or an errno as of the calls above; ECANCELED after vfn_blk_cancel()
+ * @status: result: status of the first command that failed, le16_to_cpu(cqe->sfp) >> 1; 0 for none
+ * @priv: the library's
+ *
+ * When it is handed out it may be submitted again, as it is or changed.
+ */
+struct vfn_blk_req {
+	uint8_t op;
+	uint8_t flags;
+	uint32_t timeout_ms;
+	uint64_t lba;
+	uint64_t nlb;
+	void *buf;
+	const struct iovec *iov;
+	int niov;
+	int error;
+	uint16_t status;
+	void (*complete)(struct vfn_blk_req *req);
+	void *opaque;
+	struct {
+		struct vfn_blk_queue *queue;
+		struct vfn_blk_req *next;
+		uint64_t left;
+		uint64_t deadline;
+		const struct iovec *iov;
+		size_t iov_offset;
+		void *copy;
+		size_t copy_len;
+		uint32_t pieces;
+		int reason;
+		bool aborted;
+		bool ended;
+	} priv;
+};
+
+/**
+ * vfn_blk_get_queue - have a queue for oneself
+ * @blk: handle
+ *
+ * One queue of the handle always stays for the calls that wait.
+ *
+ * Return: a queue for vfn_blk_put_queue(), or NULL with errno EBUSY (there is none left: open with more).
+ */
+struct vfn_blk_queue *vfn_blk_get_queue(struct vfn_blk *blk);
+
+/**
+ * vfn_blk_put_queue - give a queue back
+ * @queue: queue; NULL does nothing
+ *
+ * Return: 0, or -1 with errno: EBUSY (requests were not handed out: wait for them).
+ */
+int vfn_blk_put_queue(struct vfn_blk_queue *queue);
+
+/**
+ * vfn_blk_submit - put a request into a queue
+ * @queue: queue; one thread at a time
+ * @req: request, zeroed or handed out
+ *
+ * The controller learns of it from the next vfn_blk_wait() or vfn_blk_wait_req(). What does not fit into the queue
+ * is sent by these, in order. Memory as for the calls that wait: of what is not registered a copy is made.
+ *
+ * Return: 0, or -1 with errno, and nothing is submitted: EINVAL, EROFS, ENOTSUP, ENOMEM, ENODEV, EIO as of the calls that
+ * wait; EBUSY (it is submitted already), EAGAIN (VFN_BLK_TRY: the queue is full).
+ */
+int vfn_blk_submit(struct vfn_blk_queue *queue, struct vfn_blk_req *req);
+
+/**
+ * vfn_blk_wait - hand out requests that have ended
+ * @queue: queue; one thread at a time
+ * @done: receives them, each once, after its callback was called; or NULL
+ * @min: how many to wait for; 0 looks
+ * @max: how many there is room for, at least 1
+ * @timeout_ns: limit in nanoseconds; -1 for none but those of requests
+ *
+ * Limits of requests run from the first look at them, and are seen by calls of this and the next function
+ * only: one that is overdue is aborted, and where that does not help its queue is made anew, which ends other
+ * requests of the queue with ECANCELED. So does a controller that is gone or has failed end
+ * requests, with ENODEV or EIO.
+ *
+ * Return: how many, fewer than @min if the time is up; or -1 with errno: EINVAL (@min is more than @max, or than what
+ * was submitted; @max; @timeout_ns), ETIMEDOUT (none of @min).
+ */
+int vfn_blk_wait(struct vfn_blk_queue *queue, struct vfn_blk_req **done, int min, int max,
+		 int64_t timeout_ns);
+
+/**
+ * vfn_blk_wait_req - hand one request out when it has ended
+ * @req: request that was submitted; one thread at a time for its queue
+ * @timeout_ns: limit in nanoseconds, 0 looks; -1 for none but those of requests
+ *
+ * Its callback is called. Others that end meanwhile stay for vfn_blk_wait().
+ *
+ * Return: 0 (@req->error has the result), or -1 with errno: EINVAL (it is not submitted; @timeout_ns), EAGAIN (it has
+ * not ended, and @timeout_ns is 0), ETIMEDOUT.
+ */
+int vfn_blk_wait_req(struct vfn_blk_req *req, int64_t timeout_ns);
+
+/**
+ * vfn_blk_cancel - call a request off
+ * @req: request that was submitted; one thread at a time for its queue
+ *
+ * What was not sent is not sent any more; what was is aborted, if the controller still can. The request ends with
+ * ECANCELED, or as it would have if it was too late, and is handed out like any other.
+ *
+ * Return: 0, or -1 with errno EINVAL (it is not submitted).
+ */
+int vfn_blk_cancel(struct vfn_blk_req *req);
 
 VFN_END_DECLS
 

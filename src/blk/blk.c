@@ -33,7 +33,7 @@
 /* The data of a command: as much as a list of one page describes, whatever the memory's alignment is. */
 #define LIST_BYTES(page) ((page) / sizeof(leint64_t) * (page))
 
-#define ALL_FLAGS (VFN_BLK_RDONLY | VFN_BLK_EXACT)
+#define ALL_FLAGS (VFN_BLK_RDONLY | VFN_BLK_EXACT | VFN_BLK_TRY | VFN_BLK_SGL | VFN_BLK_NO_FALLBACK)
 
 /* ---- names ---- */
 
@@ -203,12 +203,8 @@ static void delete_queues(struct vfn_blk *blk)
 {
 	__autolock(&blk->dev->lock);
 
-	while (blk->nqueues) {
-		struct vfn_blk_queue *q = &blk->queues[--blk->nqueues];
-
-		/* what does not go now goes with the controller */
-		(void)nvme_delete_ioqpair(&blk->dev->ctrl, q->sq->id);
-	}
+	while (blk->nqueues)
+		blk_delete_queue(&blk->queues[--blk->nqueues]);
 	free(blk->queues);
 }
 
@@ -219,12 +215,8 @@ static int create_queues(struct vfn_blk *blk)
 		return -1;
 
 	while (blk->nqueues < blk->info.queues) {
-		struct vfn_blk_queue *q = &blk->queues[blk->nqueues];
-
-		q->sq = blk_create_pair(blk->dev, blk->info.depth);
-		if (!q->sq)
+		if (blk_create_queue(blk, &blk->queues[blk->nqueues]))
 			return -1;
-		q->blk = blk;
 		blk->nqueues++;
 	}
 
@@ -237,10 +229,21 @@ static int set_up(struct vfn_blk *blk, const struct vfn_blk_opts *opts)
 {
 	__autolock(&blk->dev->lock);
 
+	if (blk_lost(blk->dev))
+		return vfn_fail(blk_lost(blk->dev), "%s is lost: close all of its handles first",
+				blk->info.bdf);
 	if (identify_ns(blk) || choose_sizes(blk, opts))
 		return -1;
 
 	return create_queues(blk);
+}
+
+static void free_blk(struct vfn_blk *blk)
+{
+	(void)pthread_mutex_destroy(&blk->part_lock);
+	(void)pthread_mutex_destroy(&blk->lock);
+	(void)pthread_mutex_destroy(&blk->areas.lock);
+	free(blk);
 }
 
 int vfn_blk_open(struct vfn_blk **blk, const char *name, const struct vfn_blk_opts *opts)
@@ -264,6 +267,8 @@ int vfn_blk_open(struct vfn_blk **blk, const char *name, const struct vfn_blk_op
 		return -1;
 
 	(void)pthread_mutex_init(&new->areas.lock, NULL);
+	(void)pthread_mutex_init(&new->lock, NULL);
+	(void)pthread_mutex_init(&new->part_lock, NULL);
 	memcpy(new->info.bdf, bdf, sizeof(bdf));
 	new->info.nsid = nsid;
 	new->flags = opts->flags;
@@ -271,7 +276,7 @@ int vfn_blk_open(struct vfn_blk **blk, const char *name, const struct vfn_blk_op
 
 	new->dev = blk_get_dev(bdf, opts);
 	if (!new->dev)
-		goto free_blk;
+		goto free_new;
 	if (set_up(new, opts))
 		goto put_dev;
 
@@ -284,10 +289,9 @@ put_dev:
 	delete_queues(new);
 	blk_put_dev(new->dev);
 	errno = saved;
-free_blk:
+free_new:
 	saved = errno;
-	(void)pthread_mutex_destroy(&new->areas.lock);
-	free(new);
+	free_blk(new);
 	errno = saved;
 	return -1;
 }
@@ -297,11 +301,15 @@ int vfn_blk_close(struct vfn_blk *blk)
 	if (!blk)
 		return 0;
 
+	for (unsigned int i = 0; i < blk->nqueues; i++) {
+		if (blk->queues[i].taken)
+			return vfn_fail(EBUSY, "%s: a queue was not put back", blk->info.bdf);
+	}
+
 	delete_queues(blk);
 	blk_release_areas(blk);
 	blk_put_dev(blk->dev);
-	(void)pthread_mutex_destroy(&blk->areas.lock);
-	free(blk);
+	free_blk(blk);
 
 	return 0;
 }

@@ -42,10 +42,11 @@ struct blk_dev {
 	pthread_mutex_t lock;
 	struct nvme_ctrl ctrl;
 	uint8_t *page;
-	/* in blocks of a page of the controller; 0 is no limit */
 	uint64_t max_bytes;
 	uint16_t oncs;
 	bool write_cache;
+	/* the controller is lost: an errno */
+	int error;
 	uint16_t vendor;
 	char serial[21];
 	char model[41];
@@ -79,9 +80,38 @@ struct blk_areas {
 
 void blk_release_areas(struct vfn_blk *blk);
 
+/* First in, first out. */
+struct blk_list {
+	struct vfn_blk_req *first, *last;
+};
+
+/* Commands that vfn_nvme_io_submit() makes: read, write and compare, each with and without FUA. */
+#define BLK_KINDS 6
+
+/*
+ * What a request needs comes first. @quick has a bit for each kind of request that may be sent without a further
+ * look. @out counts requests that were not handed out, @waiting are those that are not sent, or not all of them.
+ */
 struct vfn_blk_queue {
 	struct nvme_sq *sq;
+	struct blk_dev *dev;
+	uint64_t nblocks;
+	uint32_t max_blocks;
+	uint32_t boundary;
+	unsigned int quick;
+	unsigned int out;
+	struct blk_list waiting;
+	struct blk_list ended;
+	unsigned int polls;
+	int id;
+	bool sgl;
+	struct vfn_nvme_io io[BLK_KINDS];
 	struct vfn_blk *blk;
+	uint64_t next_look;
+	struct iommu_dmabuf spare;
+	/* with the handle's lock: somebody has it for himself; with its own: a call that waits uses it */
+	bool taken;
+	pthread_mutex_t lock;
 };
 
 struct vfn_blk {
@@ -91,6 +121,9 @@ struct vfn_blk {
 	unsigned int lba_shift;
 	uint64_t timeout_ns;
 	struct blk_areas areas;
+	pthread_mutex_t lock;
+	/* for blocks that are written in part */
+	pthread_mutex_t part_lock;
 	unsigned int nqueues;
 	struct vfn_blk_queue *queues;
 };
@@ -99,5 +132,36 @@ static inline struct iommu_ctx *blk_ctx(const struct vfn_blk *blk)
 {
 	return __iommu_ctx(&blk->dev->ctrl);
 }
+
+/* The errno of a controller that is lost, else 0. */
+static inline int blk_lost(const struct blk_dev *dev)
+{
+	return __atomic_load_n(&dev->error, __ATOMIC_ACQUIRE);
+}
+
+/* dev.c: see to it that the controller does not access memory any more; from now on blk_lost(). With the lock. */
+void blk_lose(struct blk_dev *dev, int err);
+
+/* queue.c: with @blk->dev->lock */
+int blk_create_queue(struct vfn_blk *blk, struct vfn_blk_queue *q);
+void blk_delete_queue(struct vfn_blk_queue *q);
+/* queue.c: a queue that no other thread uses until it is given back. */
+struct vfn_blk_queue *blk_borrow(struct vfn_blk *blk);
+void blk_give_back(struct vfn_blk_queue *q);
+
+/* data.c: where the data of a request is: the caller's memory, or a copy of it. -1 with errno. */
+int blk_prepare_data(struct vfn_blk_queue *q, struct vfn_blk_req *req);
+/* The request has ended: a copy goes where it belongs. */
+void blk_finish_data(struct vfn_blk_queue *q, struct vfn_blk_req *req);
+/* Send up to @n blocks. Returns how many, or 0 with errno as of vfn_nvme_io_submit(). */
+uint32_t blk_send_data(struct vfn_blk_queue *q, struct vfn_blk_req *req, uint64_t lba, uint32_t n);
+
+static inline bool blk_has_data(const struct vfn_blk_req *req)
+{
+	return req->op <= VFN_BLK_COMPARE;
+}
+
+/* request.c: how many blocks the next command of a request takes that goes on at @lba. */
+uint32_t blk_piece(const struct vfn_blk_queue *q, uint64_t lba, uint64_t left);
 
 #endif /* VFN_SRC_BLK_BLK_H */

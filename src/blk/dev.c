@@ -9,6 +9,7 @@
 
 #include "blk/blk.h"
 #include "support/error.h"
+#include "vfio/device.h"
 
 #define OPCODE_IDENTIFY 0x06
 
@@ -199,4 +200,17 @@ struct nvme_sq *blk_create_pair(struct blk_dev *dev, unsigned int depth)
 	}
 
 	return nvme_create_ioqpair(&dev->ctrl, qid, (int)depth, -1, 0) ? NULL : &dev->ctrl.sq[qid];
+}
+
+void blk_lose(struct blk_dev *dev, int err)
+{
+	struct nvme_ctrl *ctrl = &dev->ctrl;
+
+	if (blk_lost(dev))
+		return;
+
+	if (nvme_reset(ctrl) && errno != ENODEV && (vfio_reset(&ctrl->pci.dev) || nvme_reset(ctrl)))
+		(void)vfio_pci_clear_master(&ctrl->pci);
+
+	__atomic_store_n(&dev->error, err, __ATOMIC_RELEASE);
 }

@@ -22,6 +22,7 @@ GROUPS = {
     "C": "A controller's life",
     "Q": "Queues and completions",
     "P": "Data pointers",
+    "B": "Blocks",
     "L": "Processes",
     "H": "Removal and power",
     "T": "vfntool",
@@ -134,6 +135,22 @@ CASES = {
     "P11": "metadata that is missing or misaligned, formats of protection that do not exist: refused",
     "P12": "pages of the host that are not the controller's: the controller's count",
 
+    "B1": "blocks beyond the end, sums that wrap, none, lengths off a block: EINVAL, and no command is sent",
+    "B2": "errors of the medium: an errno, and the whole status",
+    "B3": "a namespace that is protected: EROFS",
+    "B4": "protection information that does not match: EILSEQ",
+    "B5": "no capacity: ENOSPC",
+    "B6": "a flush where there is no write cache: nothing is sent",
+    "B7": "discard or zeroes that the controller has no command for: other commands, or ENOTSUP",
+    "B8": "a namespace that is formatted or resized in use",
+    "B9": "a namespace that goes while it is used",
+    "B10": "a part of a split request fails: it ends once, with the first error",
+    "B11": "waits for none, for more than there is, without and with limits: as documented",
+    "B12": "closing with requests out: EBUSY",
+    "B13": "a request that is submitted twice: EBUSY; one that is not submitted: EINVAL",
+    "B14": "threads that read, write and discard at a time: what a model says",
+    "B15": "a slow device: time limits as asked for, and requests can be called off",
+
     "L1": "SIGKILL with commands in flight: the device can be opened again at once",
     "L2": "SIGINT and SIGTERM: what was begun is undone",
     "L3": "fork(), and a child that exits, or executes: no harm to the parent",
@@ -176,7 +193,11 @@ BUILD = {
 }
 
 # What is not there yet.
-OPEN = {}
+OPEN = {
+    "B4": "namespaces whose blocks have metadata are refused",
+    "B8": "events of namespaces are not looked at",
+    "B9": "a namespace that is not there any more is ENODEV by its status, which no test brings about",
+}
 
 LEVELS = {
     "unit": "on the fake kernel",

@@ -33,6 +33,7 @@ OUTPUT = {
     "iommu": r"would open by (type1|iommufd): .*\noffset 512\n(0x[0-9a-f]+ to 0x[0-9a-f]+\n)+",
     "vfio": r"0000:01:00\.0, class 010802, \d+ vectors\nvendor 1b36, device 0010\nregister 8 is 00010402\n4 of \d+ vectors\n",
     "nvme": r"cid 0x1234, status 0\n",
+    "blk": r"8 blocks of 512 bytes\n",
 }
 
 

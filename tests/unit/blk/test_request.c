@@ -1,0 +1,487 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Requests that do not wait: handed out once, in any number, split or not, failed or called off. */
+#include "blk.h"
+
+struct async {
+	struct emu_nvme *nvme;
+	struct vfn_blk *blk;
+	struct vfn_blk_queue *q;
+	char *mem;
+};
+
+static void begin(struct async *a, const struct emu_nvme_opts *nvme_opts,
+		  const struct vfn_blk_opts *opts)
+{
+	struct vfn_blk_opts two = opts ? *opts : (struct vfn_blk_opts){};
+
+	two.queues = 2;
+	a->nvme = emu_nvme_add(nvme_opts);
+	a->blk = open_with(EMU_BDF, &two);
+	a->q = vfn_blk_get_queue(a->blk);
+	assert_non_null(a->q);
+	a->mem = vfn_blk_alloc(a->blk, MIB);
+	assert_non_null(a->mem);
+}
+
+static void finish(struct async *a)
+{
+	assert_int_equal(vfn_blk_put_queue(a->q), 0);
+	close_blk(a->blk);
+}
+
+static struct vfn_blk_req a_read(struct async *a, uint64_t lba, uint64_t nlb)
+{
+	return (struct vfn_blk_req){ .op = VFN_BLK_READ, .lba = lba, .nlb = nlb, .buf = a->mem };
+}
+
+static void submit(struct async *a, struct vfn_blk_req *req)
+{
+	assert_int_equal(vfn_blk_submit(a->q, req), 0);
+}
+
+static void wait_one(struct async *a, struct vfn_blk_req *req)
+{
+	struct vfn_blk_req *done[2] = {};
+
+	assert_int_equal(vfn_blk_wait(a->q, done, 1, 2, -1), 1);
+	assert_ptr_equal(done[0], req);
+}
+
+static void status_once(struct async *a, uint8_t opcode, uint32_t nth, uint16_t status)
+{
+	emu_nvme_fault(a->nvme, &(struct emu_fault){
+					.kind = EMU_STATUS,
+					.qid = EMU_ANY,
+					.opcode = opcode,
+					.nth = nth,
+					.status = status,
+				});
+}
+
+static void request_is_handed_out_once_with_its_data(void **state)
+{
+	struct vfn_blk_req *done[4], req;
+	struct async a;
+
+	begin(&a, NULL, NULL);
+	memset(emu_nvme_disk(a.nvme, 1, NULL), 0x33, 64 * KIB);
+	req = a_read(&a, 8, 8);
+	for (int i = 0; i < 1000; i++) {
+		memset(a.mem, 0, PAGE);
+		submit(&a, &req);
+		wait_one(&a, &req);
+		assert_int_equal(req.error, 0);
+		assert_int_equal(a.mem[0], 0x33);
+		assert_int_equal(a.mem[PAGE - 1], 0x33);
+		assert_int_equal(vfn_blk_wait(a.q, done, 0, 4, 0), 0);
+	}
+	finish(&a);
+}
+
+#define MANY 40
+
+static void requests_that_the_queue_has_no_room_for_come_later(void **state)
+{
+	const struct vfn_blk_opts opts = { .depth = 4 };
+	struct vfn_blk_req *done[MANY], reqs[MANY];
+	bool seen[MANY] = {};
+	int got = 0;
+	struct async a;
+
+	begin(&a, NULL, &opts);
+	for (int i = 0; i < MANY; i++) {
+		reqs[i] = a_read(&a, (uint64_t)i, i % 3 ? 1 : 300);
+		submit(&a, &reqs[i]);
+	}
+	while (got < MANY) {
+		int n = vfn_blk_wait(a.q, done + got, 1,
+				     1 + got % 7 < MANY - got ? 1 + got % 7 : MANY - got, -1);
+
+		assert_true(n >= 1);
+		for (int i = got; i < got + n; i++) {
+			assert_false(seen[done[i] - reqs]);
+			seen[done[i] - reqs] = true;
+			assert_int_equal(done[i]->error, 0);
+		}
+		got += n;
+	}
+	assert_int_equal(vfn_blk_wait(a.q, done, 0, 1, 0), 0);
+	finish(&a);
+}
+
+static void queue_that_is_full_is_eagain_where_asked_for(void **state)
+{
+	const struct vfn_blk_opts opts = { .depth = 4, .flags = VFN_BLK_TRY };
+	struct vfn_blk_req reqs[4];
+	struct async a;
+
+	begin(&a, NULL, &opts);
+	for (int i = 0; i < 4; i++)
+		reqs[i] = a_read(&a, 0, 1);
+	for (int i = 0; i < 3; i++)
+		submit(&a, &reqs[i]);
+	assert_fails_with(vfn_blk_submit(a.q, &reqs[3]), EAGAIN);
+	assert_int_equal(vfn_blk_wait(a.q, NULL, 3, 3, -1), 3);
+	submit(&a, &reqs[3]);
+	assert_int_equal(vfn_blk_wait(a.q, NULL, 1, 3, -1), 1);
+	finish(&a);
+}
+
+/* B10 */
+static void split_request_ends_once_with_its_first_error(void **state)
+{
+	const struct emu_nvme_opts opts = { .mdts = 1 };
+	const struct vfn_blk_opts depths[] = { { .depth = 4 }, { .depth = 64 } };
+	struct vfn_blk_req req;
+	struct async a;
+
+	for (size_t d = 0; d < 2; d++) {
+		for (uint32_t k = 1; k <= 10; k++) {
+			emu_fini();
+			emu_init();
+			begin(&a, &opts, &depths[d]);
+			status_once(&a, OP_READ, k, 0x4281);
+			status_once(&a, OP_READ, k + 1, 0x282);
+			req = a_read(&a, 0, 10 * 16);
+			submit(&a, &req);
+			wait_one(&a, &req);
+			assert_int_equal(req.error, EIO);
+			assert_int_equal(req.status, 0x4281);
+			assert_int_equal(vfn_blk_wait(a.q, NULL, 0, 1, 0), 0);
+			/* it can be used again at once */
+			emu_nvme_clear_faults(a.nvme);
+			submit(&a, &req);
+			wait_one(&a, &req);
+			assert_int_equal(req.error, 0);
+			assert_int_equal(req.status, 0);
+			finish(&a);
+		}
+	}
+}
+
+/* B11 */
+static void waits_that_make_no_sense_are_einval(void **state)
+{
+	struct vfn_blk_req req, *done[4];
+	struct async a;
+
+	begin(&a, NULL, NULL);
+	req = a_read(&a, 0, 1);
+	assert_fails_with(vfn_blk_wait(a.q, done, 1, 1, -1), EINVAL);
+	assert_fails_with(vfn_blk_wait_req(&req, -1), EINVAL);
+	assert_fails_with(vfn_blk_cancel(&req), EINVAL);
+	submit(&a, &req);
+	assert_fails_with(vfn_blk_wait(a.q, done, 2, 4, -1), EINVAL);
+	assert_fails_with(vfn_blk_wait(a.q, done, -1, 4, -1), EINVAL);
+	assert_fails_with(vfn_blk_wait(a.q, done, 0, 0, -1), EINVAL);
+	assert_fails_with(vfn_blk_wait(a.q, done, 1, 0, -1), EINVAL);
+	assert_fails_with(vfn_blk_wait(a.q, done, 1, 4, -2), EINVAL);
+	assert_fails_with(vfn_blk_wait_req(&req, -2), EINVAL);
+	assert_int_equal(vfn_blk_wait(a.q, NULL, 1, 1, 0), 1);
+	finish(&a);
+}
+
+/* B11, E14 */
+static void wait_has_a_limit_of_its_own(void **state)
+{
+	struct vfn_blk_req req, *done[4];
+	uint64_t start;
+	struct async a;
+
+	begin(&a, NULL, NULL);
+	emu_nvme_set(a.nvme, EMU_HOLD, true);
+	req = a_read(&a, 0, 1);
+	submit(&a, &req);
+	start = emu_now();
+	assert_fails_with(vfn_blk_wait_req(&req, 0), EAGAIN);
+	assert_int_equal(vfn_blk_wait(a.q, done, 0, 4, -1), 0);
+	assert_true(emu_now() - start < MS);
+	start = emu_now();
+	assert_fails_with(vfn_blk_wait_req(&req, 100 * (int64_t)MS), ETIMEDOUT);
+	assert_fails_with(vfn_blk_wait(a.q, done, 1, 4, 100 * (int64_t)MS), ETIMEDOUT);
+	assert_true(emu_now() - start >= 200 * MS);
+	assert_true(emu_now() - start < 400 * MS);
+	emu_nvme_set(a.nvme, EMU_HOLD, false);
+	assert_int_equal(vfn_blk_wait_req(&req, -1), 0);
+	assert_int_equal(req.error, 0);
+	assert_fails_with(vfn_blk_wait_req(&req, -1), EINVAL);
+	finish(&a);
+}
+
+static void fewer_than_asked_for_come_when_the_time_is_up(void **state)
+{
+	struct vfn_blk_req reqs[2], *done[2];
+	struct async a;
+
+	begin(&a, NULL, NULL);
+	emu_nvme_fault(a.nvme, &(struct emu_fault){ .kind = EMU_DELAY,
+						    .qid = EMU_ANY,
+						    .opcode = OP_READ,
+						    .nth = 2,
+						    .delay_ns = SEC });
+	for (int i = 0; i < 2; i++) {
+		reqs[i] = a_read(&a, 0, 1);
+		submit(&a, &reqs[i]);
+	}
+	assert_int_equal(vfn_blk_wait(a.q, done, 2, 2, 10 * (int64_t)MS), 1);
+	assert_ptr_equal(done[0], &reqs[0]);
+	wait_one(&a, &reqs[1]);
+	finish(&a);
+}
+
+/* B12 */
+static void queues_and_handles_with_requests_are_not_given_up(void **state)
+{
+	struct vfn_blk_req req;
+	struct async a;
+
+	begin(&a, NULL, NULL);
+	req = a_read(&a, 0, 1);
+	submit(&a, &req);
+	assert_fails_with(vfn_blk_put_queue(a.q), EBUSY);
+	assert_error_has("1 requests");
+	assert_fails_with(vfn_blk_close(a.blk), EBUSY);
+	assert_error_has("put back");
+	wait_one(&a, &req);
+	finish(&a);
+}
+
+/* B13 */
+static void request_is_not_submitted_twice(void **state)
+{
+	struct vfn_blk_req req;
+	struct async a;
+
+	begin(&a, NULL, NULL);
+	req = a_read(&a, 0, 1);
+	submit(&a, &req);
+	assert_fails_with(vfn_blk_submit(a.q, &req), EBUSY);
+	wait_one(&a, &req);
+	submit(&a, &req);
+	wait_one(&a, &req);
+	assert_int_equal(emu_nvme_stats(a.nvme).io[OP_READ], 2);
+	assert_int_equal(vfn_blk_put_queue(NULL), 0);
+	finish(&a);
+}
+
+static void one_queue_stays_for_calls_that_wait(void **state)
+{
+	struct vfn_blk_queue *other;
+	struct async a;
+
+	begin(&a, NULL, NULL);
+	assert_null_with(vfn_blk_get_queue(a.blk), EBUSY);
+	assert_error_has("left of 2");
+	assert_int_equal(vfn_blk_read(a.blk, a.mem, 0, 8), 0);
+	assert_int_equal(vfn_blk_put_queue(a.q), 0);
+	other = vfn_blk_get_queue(a.blk);
+	assert_ptr_equal(other, a.q);
+	finish(&a);
+}
+
+/* B1, E15 */
+static void bad_requests_are_not_submitted(void **state)
+{
+	struct async a;
+	struct iovec iov = { 0 };
+	uint64_t fetched;
+
+	begin(&a, NULL, NULL);
+	iov = (struct iovec){ a.mem, 1024 };
+	fetched = emu_nvme_stats(a.nvme).fetched;
+	{
+		struct vfn_blk_req bad[] = {
+			{ .op = VFN_BLK_VERIFY + 1, .nlb = 1, .buf = a.mem },
+			{ .op = 255, .nlb = 1, .buf = a.mem },
+			{ .op = VFN_BLK_READ, .flags = 2, .nlb = 1, .buf = a.mem },
+			{ .op = VFN_BLK_READ, .flags = 4, .nlb = 1, .buf = a.mem },
+			{ .op = VFN_BLK_COMPARE, .flags = VFN_BLK_FUA, .nlb = 1, .buf = a.mem },
+			{ .op = VFN_BLK_READ, .nlb = 0, .buf = a.mem },
+			{ .op = VFN_BLK_READ, .nlb = 1 },
+			{ .op = VFN_BLK_READ, .nlb = 2, .lba = 65535, .buf = a.mem },
+			{ .op = VFN_BLK_READ, .nlb = 1, .iov = &iov, .niov = 1 },
+			{ .op = VFN_BLK_READ, .nlb = 3, .iov = &iov, .niov = 1 },
+			{ .op = VFN_BLK_READ, .nlb = 2, .iov = &iov, .niov = 0 },
+		};
+
+		for (size_t i = 0; i < UNIT_ARRAY_SIZE(bad); i++) {
+			assert_fails_with(vfn_blk_submit(a.q, &bad[i]), EINVAL);
+			assert_int_equal(vfn_blk_wait(a.q, NULL, 0, 1, 0), 0);
+		}
+	}
+	assert_int_equal(emu_nvme_stats(a.nvme).fetched, fetched);
+	finish(&a);
+}
+
+static int called;
+
+static void count_call(struct vfn_blk_req *req)
+{
+	called += *(int *)req->opaque;
+}
+
+static void submit_again(struct vfn_blk_req *req)
+{
+	struct async *a = req->opaque;
+
+	if (++called < 10)
+		submit(a, req);
+}
+
+static void callbacks_are_called_and_may_submit(void **state)
+{
+	struct vfn_blk_req req, *done;
+	int seven = 7;
+	struct async a;
+
+	begin(&a, NULL, NULL);
+	called = 0;
+	req = a_read(&a, 0, 1);
+	req.complete = count_call;
+	req.opaque = &seven;
+	submit(&a, &req);
+	assert_int_equal(vfn_blk_wait(a.q, &done, 1, 1, -1), 1);
+	assert_int_equal(called, 7);
+	submit(&a, &req);
+	assert_int_equal(vfn_blk_wait_req(&req, -1), 0);
+	assert_int_equal(called, 14);
+
+	called = 0;
+	req.complete = submit_again;
+	req.opaque = &a;
+	submit(&a, &req);
+	for (int i = 0; i < 10; i++)
+		assert_int_equal(vfn_blk_wait(a.q, NULL, 1, 1, -1), 1);
+	assert_int_equal(called, 10);
+	assert_int_equal(vfn_blk_wait(a.q, NULL, 0, 1, 0), 0);
+	finish(&a);
+}
+
+static void others_that_end_meanwhile_stay(void **state)
+{
+	struct vfn_blk_req reqs[3], *done[3];
+	struct async a;
+
+	begin(&a, NULL, NULL);
+	for (int i = 0; i < 3; i++) {
+		reqs[i] = a_read(&a, 0, i == 1 ? 2000 : 1);
+		submit(&a, &reqs[i]);
+	}
+	assert_int_equal(vfn_blk_wait_req(&reqs[1], -1), 0);
+	assert_int_equal(vfn_blk_wait(a.q, done, 2, 3, 0), 2);
+	assert_ptr_equal(done[0], &reqs[0]);
+	assert_ptr_equal(done[1], &reqs[2]);
+	finish(&a);
+}
+
+/* B15 */
+static void cancelled_request_ends_with_ecanceled(void **state)
+{
+	const struct emu_nvme_opts opts = { .mdts = 1 };
+	const struct vfn_blk_opts shallow = { .depth = 4 };
+	struct vfn_blk_req reqs[3];
+	struct async a;
+
+	begin(&a, &opts, &shallow);
+	emu_nvme_fault(a.nvme,
+		       &(struct emu_fault){
+			       .kind = EMU_LOSE, .qid = EMU_ANY, .opcode = OP_READ, .count = 3 });
+	/* all of the first is out, a part of the second, none of the third */
+	reqs[0] = a_read(&a, 0, 16);
+	reqs[1] = a_read(&a, 0, 16 * 8);
+	reqs[2] = a_read(&a, 0, 1);
+	for (int i = 0; i < 3; i++)
+		submit(&a, &reqs[i]);
+	for (int i = 2; i >= 0; i--) {
+		assert_int_equal(vfn_blk_cancel(&reqs[i]), 0);
+		assert_int_equal(vfn_blk_cancel(&reqs[i]), 0);
+		assert_int_equal(vfn_blk_wait_req(&reqs[i], -1), 0);
+		assert_int_equal(reqs[i].error, ECANCELED);
+	}
+	assert_int_equal(emu_nvme_stats(a.nvme).io[OP_READ], 3);
+	/* too late */
+	submit(&a, &reqs[2]);
+	assert_int_equal(vfn_blk_wait(a.q, NULL, 1, 1, -1), 1);
+	assert_int_equal(reqs[2].error, 0);
+	finish(&a);
+}
+
+/* B15 */
+static void requests_have_limits_of_their_own(void **state)
+{
+	struct vfn_blk_req slow, quick, *done[2];
+	uint64_t start;
+	struct async a;
+
+	begin(&a, NULL, NULL);
+	emu_nvme_fault(a.nvme,
+		       &(struct emu_fault){
+			       .kind = EMU_LOSE, .qid = EMU_ANY, .opcode = OP_READ, .count = 2 });
+	slow = a_read(&a, 0, 1);
+	slow.timeout_ms = 1000;
+	quick = a_read(&a, 0, 1);
+	quick.timeout_ms = 50;
+	start = emu_now();
+	submit(&a, &slow);
+	submit(&a, &quick);
+	assert_int_equal(vfn_blk_wait(a.q, done, 1, 2, -1), 1);
+	assert_ptr_equal(done[0], &quick);
+	assert_int_equal(quick.error, ETIMEDOUT);
+	assert_true(emu_now() - start < 200 * MS);
+	wait_one(&a, &slow);
+	assert_int_equal(slow.error, ETIMEDOUT);
+	assert_true(emu_now() - start >= 1000 * MS);
+	finish(&a);
+}
+
+/* H2 */
+static void everything_ends_when_the_controller_goes(void **state)
+{
+	const struct vfn_blk_opts opts = { .depth = 4 };
+	struct vfn_blk_req reqs[10], *done[10];
+	struct vfn_blk *more;
+	char plain[512];
+	struct async a;
+
+	begin(&a, NULL, &opts);
+	emu_nvme_set(a.nvme, EMU_HOLD, true);
+	for (int i = 0; i < 10; i++) {
+		reqs[i] = a_read(&a, 0, 1);
+		if (i % 2)
+			reqs[i].buf = plain;
+		submit(&a, &reqs[i]);
+	}
+	assert_int_equal(vfn_blk_wait(a.q, done, 0, 10, 0), 0);
+	emu_pci_remove(emu_nvme_pci(a.nvme));
+	assert_int_equal(vfn_blk_wait(a.q, done, 10, 10, -1), 10);
+	for (int i = 0; i < 10; i++)
+		assert_int_equal(reqs[i].error, ENODEV);
+	assert_fails_with(vfn_blk_submit(a.q, &reqs[0]), ENODEV);
+	assert_fails_with(vfn_blk_open(&more, EMU_BDF, NULL), ENODEV);
+	assert_error_has("lost");
+	finish(&a);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		test(request_is_handed_out_once_with_its_data),
+		test(requests_that_the_queue_has_no_room_for_come_later),
+		test(queue_that_is_full_is_eagain_where_asked_for),
+		test(split_request_ends_once_with_its_first_error),
+		test(waits_that_make_no_sense_are_einval),
+		test(wait_has_a_limit_of_its_own),
+		test(fewer_than_asked_for_come_when_the_time_is_up),
+		test(queues_and_handles_with_requests_are_not_given_up),
+		test(request_is_not_submitted_twice),
+		test(one_queue_stays_for_calls_that_wait),
+		test(bad_requests_are_not_submitted),
+		test(callbacks_are_called_and_may_submit),
+		test(others_that_end_meanwhile_stay),
+		test(cancelled_request_ends_with_ecanceled),
+		test(requests_have_limits_of_their_own),
+		test(everything_ends_when_the_controller_goes),
+	};
+
+	return cmocka_run_group_tests_name("request", tests, NULL, NULL);
+}
