@@ -75,7 +75,7 @@ int main(int argc, char **argv)
 	if (!buf)
 		fail();
 	read_many(blk, buf, info.block_size);
-	printf("%u blocks of %u bytes\n", DEPTH, info.block_size);
+	printf("%d blocks of %u bytes\n", DEPTH, info.block_size);
 
 	return vfn_blk_close(blk) ? 1 : 0;
 }

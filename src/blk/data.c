@@ -60,7 +60,7 @@ static uint32_t gather(const struct vfn_blk_queue *q, struct place *at, uint32_t
 	/* what is not a block goes with the next command */
 	excess = have & ((1UL << shift) - 1);
 	have -= excess;
-	while (excess) {
+	while (excess && *n) {
 		struct iovec *last = &vec[*n - 1];
 		size_t cut = last->iov_len < excess ? last->iov_len : excess;
 

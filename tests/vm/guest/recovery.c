@@ -197,7 +197,8 @@ static void slow_drive(int qid, const char *step, const char *other)
 	int ret;
 
 	vfn_nvme_set_timeout(&ctrl, 200);
-	throttle(1);
+	/* all of them within the time that the deletion of their queue has */
+	throttle(4);
 	forget();
 	commands = host_trace_count(ADMIN_TRACE);
 	aborts = host_trace_count(ABORT_TRACE);
