@@ -14,8 +14,6 @@
 #define BLK_TIMEOUT_MS 30000
 
 /* Identify data, by its offsets; Base Specification 2.0, figure 275. */
-#define BLK_PAGE_BYTES 4096
-
 static inline uint16_t blk_get16(const uint8_t *p)
 {
 	return (uint16_t)(p[0] | p[1] << 8);
@@ -160,6 +158,9 @@ static inline bool blk_has_data(const struct vfn_blk_req *req)
 {
 	return req->op <= VFN_BLK_COMPARE;
 }
+
+/* request.c: 0, or -1 with errno EINVAL where the namespace does not have these blocks, or they are none. */
+int blk_check_blocks(const struct vfn_blk *blk, uint64_t lba, uint64_t nlb);
 
 /* request.c: how many blocks the next command of a request takes that goes on at @lba. */
 uint32_t blk_piece(const struct vfn_blk_queue *q, uint64_t lba, uint64_t left);

@@ -8,13 +8,11 @@
 #include <vfn/support/mutex.h>
 
 #include "blk/blk.h"
+#include "nvme/nvme.h"
 #include "support/error.h"
 #include "vfio/device.h"
 
-#define OPCODE_IDENTIFY 0x06
-
 /* Identify Controller (Base Specification 2.0, section 5.17.2.1). */
-#define CNS_CTRL 0x01
 #define CTRL_VID 0
 #define CTRL_SN 4
 #define CTRL_MN 24
@@ -22,9 +20,6 @@
 #define CTRL_MDTS 77
 #define CTRL_ONCS 520
 #define CTRL_VWC 525
-
-#define REG_CAP 0x00
-#define CAP_MPSMIN_SHIFT 48
 
 /* Most pairs to ask for; the controller says how many there are. */
 #define PAIRS_MAX 256
@@ -51,19 +46,18 @@ static void get_text(char *to, const uint8_t *from, size_t len)
 int blk_identify(struct blk_dev *dev, uint8_t cns, uint32_t nsid)
 {
 	union nvme_cmd cmd = {
-		.identify = { .opcode = OPCODE_IDENTIFY, .nsid = cpu_to_le32(nsid), .cns = cns }
+		.identify = { .opcode = ADMIN_IDENTIFY, .nsid = cpu_to_le32(nsid), .cns = cns }
 	};
 
-	return nvme_admin(&dev->ctrl, &cmd, dev->page, BLK_PAGE_BYTES, NULL);
+	return nvme_admin(&dev->ctrl, &cmd, dev->page, IDENTIFY_SIZE, NULL);
 }
 
 static int identify_ctrl(struct blk_dev *dev)
 {
-	uint64_t cap = le64_to_cpu(mmio_read64((char *)dev->ctrl.regs + REG_CAP));
 	const uint8_t *id = dev->page;
 	unsigned int shift;
 
-	if (blk_identify(dev, CNS_CTRL, 0))
+	if (blk_identify(dev, IDENTIFY_CTRL, 0))
 		return -1;
 
 	dev->vendor = blk_get16(id + CTRL_VID);
@@ -74,7 +68,7 @@ static int identify_ctrl(struct blk_dev *dev)
 	dev->write_cache = id[CTRL_VWC] & 1;
 
 	/* in units of the smallest page that it has */
-	shift = id[CTRL_MDTS] + 12 + (cap >> CAP_MPSMIN_SHIFT & 0xf);
+	shift = id[CTRL_MDTS] + 12 + CAP_MPSMIN(dev->ctrl.priv.cap);
 	dev->max_bytes = id[CTRL_MDTS] && shift < 32 ? 1ULL << shift : UINT32_MAX;
 
 	return 0;
@@ -89,7 +83,7 @@ static int bring_up(struct blk_dev *dev, const struct vfn_blk_opts *opts)
 	};
 	void *page;
 
-	if (pgmap(&page, BLK_PAGE_BYTES) < 0)
+	if (pgmap(&page, IDENTIFY_SIZE) < 0)
 		return vfn_fail(errno, "%s: no memory for admin commands", dev->bdf);
 	dev->page = page;
 
@@ -108,7 +102,7 @@ static void take_down(struct blk_dev *dev)
 	nvme_close(&dev->ctrl);
 	/* where a command timed out the controller had it until now */
 	if (dev->page)
-		pgunmap(dev->page, BLK_PAGE_BYTES);
+		pgunmap(dev->page, IDENTIFY_SIZE);
 	(void)pthread_mutex_destroy(&dev->lock);
 	free(dev);
 }

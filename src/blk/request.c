@@ -10,6 +10,7 @@
 #include <vfn/support/mutex.h>
 
 #include "blk/blk.h"
+#include "nvme/nvme.h"
 #include "os/os.h"
 #include "support/error.h"
 
@@ -19,7 +20,6 @@
 #define OPCODE_WRITE_ZEROES 0x08
 #define OPCODE_DSM 0x09
 #define OPCODE_VERIFY 0x0c
-#define OPCODE_ABORT 0x08
 
 /* Dataset Management, attribute Deallocate, in dword 11. */
 #define DSM_DEALLOCATE (1 << 2)
@@ -28,10 +28,6 @@
 #define STATUS_ABORT_REQUESTED 0x007
 #define STATUS_COMPARE_FAILURE 0x285
 #define STATUS_CODE 0x7ff
-
-#define REG_CSTS 0x1c
-#define CSTS_RDY 0x1u
-#define CSTS_CFS 0x2u
 
 /* Completions that are taken at a time. */
 #define BATCH 32
@@ -262,12 +258,14 @@ static void push(struct vfn_blk_queue *q)
 
 /* ---- submit ---- */
 
-static int check_blocks(const struct vfn_blk_queue *q, const struct vfn_blk_req *req)
+int blk_check_blocks(const struct vfn_blk *blk, uint64_t lba, uint64_t nlb)
 {
-	if (!req->nlb || req->lba >= q->nblocks || req->nlb > q->nblocks - req->lba)
+	const struct vfn_blk_info *info = &blk->info;
+
+	if (!nlb || lba >= info->nblocks || nlb > info->nblocks - lba)
 		return vfn_fail(EINVAL, "%s/%u: no %llu blocks from %llu on: it has %llu",
-				q->blk->info.bdf, q->blk->info.nsid, (unsigned long long)req->nlb,
-				(unsigned long long)req->lba, (unsigned long long)q->nblocks);
+				info->bdf, info->nsid, (unsigned long long)nlb,
+				(unsigned long long)lba, (unsigned long long)info->nblocks);
 
 	return 0;
 }
@@ -319,7 +317,7 @@ static int check(const struct vfn_blk_queue *q, const struct vfn_blk_req *req)
 	    (req->flags && req->op > VFN_BLK_WRITE))
 		return vfn_fail(EINVAL, "%s: operation %u, flags 0x%x", info->bdf, req->op,
 				req->flags);
-	if (req->op != VFN_BLK_FLUSH && check_blocks(q, req))
+	if (req->op != VFN_BLK_FLUSH && blk_check_blocks(q->blk, req->lba, req->nlb))
 		return -1;
 	if (blk_has_data(req) && check_data(q, req))
 		return -1;
@@ -459,7 +457,7 @@ static void abort_pieces(struct vfn_blk_queue *q, struct vfn_blk_req *req)
 
 	for (int i = 0; i < nrequests(q) && !err; i++) {
 		union nvme_cmd cmd = {
-			.opcode = OPCODE_ABORT,
+			.opcode = ADMIN_ABORT,
 			.cdw10 = cpu_to_le32((uint32_t)q->id | (uint32_t)i << 16),
 		};
 
@@ -567,7 +565,7 @@ static struct vfn_blk_req *find_late(struct vfn_blk_queue *q, uint64_t now)
 
 static void look_at_controller(struct vfn_blk_queue *q)
 {
-	uint32_t csts = le32_to_cpu(mmio_read32((char *)q->dev->ctrl.regs + REG_CSTS));
+	uint32_t csts = nvme_read32(&q->dev->ctrl, NVME_REG_CSTS);
 
 	if (csts == UINT32_MAX)
 		lose(q, ENODEV);
@@ -597,7 +595,7 @@ static void look(struct vfn_blk_queue *q, uint64_t now)
 
 /* ---- wait ---- */
 
-/* Take completions, send what there is room for now, and tell the controller. */
+/* Take completions, send as much of what waits as there is room for, and tell the controller. */
 static void advance(struct vfn_blk_queue *q)
 {
 	struct vfn_nvme_done cqes[BATCH];

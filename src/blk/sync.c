@@ -123,9 +123,8 @@ static int write_buffers_of_zeroes(struct vfn_blk *blk, uint64_t lba, uint64_t n
 	int ret = 0;
 
 	/* before anything is written */
-	if (!nlb || lba >= blk->info.nblocks || nlb > blk->info.nblocks - lba)
-		return vfn_fail(EINVAL, "%s/%u: no %llu blocks from %llu on", blk->info.bdf,
-				blk->info.nsid, (unsigned long long)nlb, (unsigned long long)lba);
+	if (blk_check_blocks(blk, lba, nlb))
+		return -1;
 
 	zeroes = vfn_blk_alloc(blk, ZEROES_BYTES);
 	if (!zeroes)
