@@ -234,6 +234,14 @@ struct vfn_nvme_rq_extra {
 	struct nvme_rq *next;
 };
 
+/* Each request of a queue, each submission queue of a controller: none where there is no queue yet. */
+#define for_each_rq(rq, queue) \
+	for (struct nvme_rq *rq = (queue)->rqs; \
+	     (queue)->qsize && rq < (queue)->rqs + (queue)->qsize - 1; rq++)
+#define for_each_sq(queue, ctrl) \
+	for (struct nvme_sq *queue = (ctrl)->sq; \
+	     (ctrl)->priv.nsq && queue < (ctrl)->sq + (ctrl)->priv.nsq; queue++)
+
 /* What was done about a command that takes too long, or that it is an Abort command. */
 enum nvme_tried {
 	NVME_TRIED_NOTHING,

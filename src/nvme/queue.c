@@ -169,8 +169,8 @@ int nvme_configure_sq_mem(struct nvme_ctrl *ctrl, int qid, int qsize, struct nvm
 	ctrl->sq[qid] = sq;
 
 	/* only now has the queue an address that lasts */
-	for (int i = 0; i < qsize - 1; i++)
-		ctrl->sq[qid].rqs[i].sq = &ctrl->sq[qid];
+	for_each_rq(rq, &ctrl->sq[qid])
+		rq->sq = &ctrl->sq[qid];
 
 	return 0;
 }
@@ -271,8 +271,8 @@ void nvme_discard_sq(struct nvme_ctrl *ctrl, struct nvme_sq *sq)
 
 void nvme_discard_queues(struct nvme_ctrl *ctrl)
 {
-	for (int i = 0; i < ctrl->priv.nsq; i++)
-		nvme_discard_sq(ctrl, &ctrl->sq[i]);
+	for_each_sq(sq, ctrl)
+		nvme_discard_sq(ctrl, sq);
 	for (int i = 0; i < ctrl->priv.ncq; i++)
 		nvme_discard_cq(ctrl, &ctrl->cq[i]);
 

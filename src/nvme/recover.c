@@ -60,9 +60,9 @@ static void park(struct nvme_sq *sq)
 {
 	sq->rq_top = NULL;
 	sq->ptail = sq->tail;
-	for (int i = 0; i < sq->qsize - 1; i++)
-		if (sq->rqs[i].state == VFN_NVME_RQ_TAKEN)
-			sq->rqs[i].state = VFN_NVME_RQ_HELD;
+	for_each_rq(rq, sq)
+		if (rq->state == VFN_NVME_RQ_TAKEN)
+			rq->state = VFN_NVME_RQ_HELD;
 }
 
 static void unpark(struct nvme_sq *sq)
@@ -143,9 +143,9 @@ static void deliver(struct nvme_ctrl *ctrl, struct ended *ended,
 /* Requests for events are not lost with the controller's queues: they are made again. */
 static void end_queue(struct nvme_sq *sq, struct ended *ended, bool events)
 {
-	for (int i = 0; i < sq->qsize - 1; i++)
-		if (is_out(&sq->rqs[i]) && (events || sq->rqs[i].state != VFN_NVME_RQ_EVENT))
-			end(ended, &sq->rqs[i]);
+	for_each_rq(rq, sq)
+		if (is_out(rq) && (events || rq->state != VFN_NVME_RQ_EVENT))
+			end(ended, rq);
 }
 
 /* What has completed, and was not taken before its queue stopped. */
@@ -175,8 +175,8 @@ static void end_all(struct nvme_ctrl *ctrl, struct ended *ended, bool events)
 {
 	for (int i = 0; i < ctrl->priv.ncq; i++)
 		end_completed(&ctrl->cq[i], ended);
-	for (int i = 0; i < ctrl->priv.nsq; i++)
-		end_queue(&ctrl->sq[i], ended, events);
+	for_each_sq(sq, ctrl)
+		end_queue(sq, ended, events);
 }
 
 static void give_up(struct nvme_ctrl *ctrl, enum vfn_nvme_state state, struct ended *ended)
@@ -189,8 +189,8 @@ static void give_up(struct nvme_ctrl *ctrl, enum vfn_nvme_state state, struct en
 	set_state(ctrl, state);
 	for (int i = 0; i < ctrl->priv.ncq; i++)
 		mute(&ctrl->cq[i]);
-	for (int i = 0; i < ctrl->priv.nsq; i++)
-		park(&ctrl->sq[i]);
+	for_each_sq(sq, ctrl)
+		park(sq);
 }
 
 /* ---- time limits ---- */
@@ -243,8 +243,8 @@ int vfn_nvme_sq_overdue(struct nvme_sq *sq)
 	uint64_t now = os_clock_ns();
 	int n = 0;
 
-	for (int i = 0; i < sq->qsize - 1; i++)
-		n += look_at(&sq->rqs[i], now, nvme_timeout_ns(sq->cq->ctrl));
+	for_each_rq(rq, sq)
+		n += look_at(rq, now, nvme_timeout_ns(sq->cq->ctrl));
 
 	return n;
 }
@@ -261,9 +261,8 @@ static unsigned int aborts_out(struct nvme_sq *admin)
 {
 	unsigned int n = 0;
 
-	for (int i = 0; i < admin->qsize - 1; i++)
-		n += admin->rqs[i].state == VFN_NVME_RQ_ABANDONED &&
-		     admin->rqs[i].extra->tried == NVME_IS_ABORT;
+	for_each_rq(rq, admin)
+		n += rq->state == VFN_NVME_RQ_ABANDONED && rq->extra->tried == NVME_IS_ABORT;
 
 	return n;
 }
@@ -315,8 +314,7 @@ static enum measure pursue_queue(struct nvme_sq *sq)
 	uint64_t now = os_clock_ns();
 	enum measure worst = WAIT;
 
-	for (int i = 0; i < sq->qsize - 1; i++) {
-		struct nvme_rq *rq = &sq->rqs[i];
+	for_each_rq(rq, sq) {
 		enum measure measure = is_overdue(rq, now) ? pursue(rq) : WAIT;
 
 		if (measure > worst)
@@ -605,8 +603,7 @@ static int revive_queues(struct nvme_ctrl *ctrl)
 
 static void ask_for_events_again(struct nvme_sq *admin)
 {
-	for (int i = 0; i < admin->qsize - 1; i++) {
-		struct nvme_rq *rq = &admin->rqs[i];
+	for_each_rq(rq, admin) {
 		union nvme_cmd cmd = { .opcode = ADMIN_ASYNC_EVENT };
 
 		if (rq->state != VFN_NVME_RQ_EVENT)
@@ -699,11 +696,11 @@ static int reset(struct nvme_ctrl *ctrl, struct ended *ended)
 	if (lost < 0)
 		return -1;
 
-	for (int i = 0; i < ctrl->priv.nsq; i++) {
-		if (nvme_is_parked(&ctrl->sq[i]))
-			park(&ctrl->sq[i]);
+	for_each_sq(sq, ctrl) {
+		if (nvme_is_parked(sq))
+			park(sq);
 		else
-			unpark(&ctrl->sq[i]);
+			unpark(sq);
 	}
 
 	return lost;

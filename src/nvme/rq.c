@@ -76,9 +76,9 @@ int nvme_make_requests(struct nvme_ctrl *ctrl, struct nvme_sq *sq)
 
 void nvme_free_requests(struct nvme_sq *sq)
 {
-	for (int i = 0; i < sq->qsize - 1; i++) {
-		nvme_rq_unmap(&sq->rqs[i]);
-		iommu_put_dmabuf(&sq->rqs[i].extra->lists);
+	for_each_rq(rq, sq) {
+		nvme_rq_unmap(rq);
+		iommu_put_dmabuf(&rq->extra->lists);
 	}
 
 	if (!iommu_undefer_vaddr(sq->pages.ctx, sq->pages.vaddr))
