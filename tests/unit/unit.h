@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -39,6 +40,14 @@ static inline void assert_error_has(const char *part)
 {
 	if (!strstr(vfn_last_error(), part))
 		fail_msg("'%s' is not in '%s'", part, vfn_last_error());
+}
+
+/* A number that the environment may set; CYCLES is how often what is done very often is done. */
+static inline uint64_t unit_number(const char *name, uint64_t otherwise)
+{
+	const char *value = getenv(name);
+
+	return value ? strtoull(value, NULL, 0) : otherwise;
 }
 
 /* A hook for messages that counts those of each level. */

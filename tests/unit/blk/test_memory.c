@@ -138,6 +138,7 @@ static void close_releases_what_is_left(void **state)
 /* E16 */
 static void many_allocations_leave_nothing(void **state)
 {
+	const uint64_t cycles = unit_number("CYCLES", 65536);
 	struct emu_usage before;
 	void *mem[16] = {};
 	uint64_t seed = 16;
@@ -146,7 +147,7 @@ static void many_allocations_leave_nothing(void **state)
 	emu_nvme_add(NULL);
 	blk = open_blk();
 	before = emu_usage();
-	for (int i = 0; i < 65536; i++) {
+	for (uint64_t i = 0; i < cycles; i++) {
 		void **slot = &mem[next_random(&seed) % 16];
 
 		assert_int_equal(vfn_blk_free(blk, *slot), 0);

@@ -5,7 +5,7 @@
 #include <pthread.h>
 
 #define WORKERS 4
-#define ROUNDS 300
+#define ROUNDS 100
 #define BLOCKS 512UL
 
 struct worker {

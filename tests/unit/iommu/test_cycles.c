@@ -6,7 +6,6 @@
 #include "space.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 #define SLOTS 32
 #define SLOT_PAGES (MEM_BYTES / PAGE / SLOTS)
@@ -22,13 +21,6 @@ struct slot {
 
 static struct slot slots[SLOTS];
 static uint64_t seed;
-
-static uint64_t environment(const char *name, uint64_t otherwise)
-{
-	const char *value = getenv(name);
-
-	return value ? strtoull(value, NULL, 0) : otherwise;
-}
 
 static uint64_t below(uint64_t n)
 {
@@ -165,7 +157,7 @@ static unsigned int copy_extents(struct iommu_extent *copy)
 /* D6, W13, W28, W29 */
 static void cycles_leave_the_address_space_as_it_was(void **state)
 {
-	const uint64_t cycles = environment("CYCLES", 1000000);
+	const uint64_t cycles = unit_number("CYCLES", 1000000);
 	const struct emu_usage usage = emu_usage();
 	const struct tally before = tally();
 	struct iommu_extent was[EXTENTS], is[EXTENTS];
@@ -197,7 +189,7 @@ int main(void)
 		test(cycles_leave_the_address_space_as_it_was),
 	};
 
-	seed = environment("SEED", 88172645463325252ULL) | 1;
+	seed = unit_number("SEED", 88172645463325252ULL) | 1;
 	printf("# SEED=%llu\n", (unsigned long long)seed);
 
 	return cmocka_run_group_tests_name("cycles", tests, NULL, NULL);

@@ -184,9 +184,7 @@ static void queues_of_different_sizes_wrap_without_loss(void **state)
 /* Fewer where each takes long: make lint-valgrind. */
 static uintptr_t commands(void)
 {
-	const char *cycles = getenv("CYCLES");
-
-	return cycles ? strtoul(cycles, NULL, 0) : 1000000;
+	return unit_number("CYCLES", 1000000);
 }
 
 static const struct emu_nvme_opts largest[] = {
