@@ -263,6 +263,13 @@ enum emu_call {
 void emu_fail_at(unsigned int mask, unsigned int n, int err);
 
 /**
+ * emu_transfer_at_most() - calls of a class in @mask (EMU_READ, EMU_WRITE) move no more than @n bytes of files
+ *
+ * With @n 0 they move none, and say so. emu_init() ends it.
+ */
+void emu_transfer_at_most(unsigned int mask, size_t n);
+
+/**
  * emu_fail_fired() - whether the armed failure has happened
  */
 bool emu_fail_fired(void);
@@ -394,7 +401,7 @@ struct emu_iommu_opts {
 	int api_version;
 	bool no_type1v2;
 	bool noiommu;
-	struct emu_range ranges[16];
+	struct emu_range ranges[20];
 	unsigned int nranges;
 	enum emu_hostile chain;
 	unsigned int dma_entry_limit;

@@ -14,12 +14,17 @@
 #include "os/os.h"
 
 static struct emu_file *files[EMU_MAX_FDS];
+static struct {
+	unsigned int mask;
+	size_t most;
+} limit;
 
 /* ------------------------------------------------------------ descriptors */
 
 void fd_init(void)
 {
 	memset(files, 0, sizeof(files));
+	limit.mask = 0;
 }
 
 static void fd_drop(int fd)
@@ -287,6 +292,18 @@ static bool is_foreign(enum emu_call call, const char *what, int fd, int *ret)
 	return !fd_get(fd);
 }
 
+void emu_transfer_at_most(unsigned int mask, size_t n)
+{
+	emu_autolock();
+	limit.mask = mask;
+	limit.most = n;
+}
+
+static size_t clip(enum emu_call call, size_t count)
+{
+	return (limit.mask & call) && limit.most < count ? limit.most : count;
+}
+
 ssize_t os_read(int fd, void *buf, size_t count)
 {
 	struct emu_file *file;
@@ -300,7 +317,7 @@ ssize_t os_read(int fd, void *buf, size_t count)
 
 	emu_autolock();
 	file = fd_get(fd);
-	ret = do_pread(file, buf, count, file->pos);
+	ret = do_pread(file, buf, clip(EMU_READ, count), file->pos);
 	if (ret > 0)
 		file->pos += ret;
 
@@ -320,7 +337,9 @@ ssize_t os_write(int fd, const void *buf, size_t count)
 
 	emu_autolock();
 	file = fd_get(fd);
-	ret = do_pwrite(file, buf, count, file->pos);
+	count = clip(EMU_WRITE, count);
+	/* an attribute would take it for an empty text */
+	ret = count ? do_pwrite(file, buf, count, file->pos) : 0;
 	if (ret > 0)
 		file->pos += ret;
 

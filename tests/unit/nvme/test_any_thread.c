@@ -231,10 +231,35 @@ static void any_thread_may_call_what_says_so(void **state)
 	vfn_log_set_hook(NULL, NULL);
 }
 
+static void *look(void *arg)
+{
+	if (arg)
+		vfn_trace_init();
+	else
+		trace_event_set_active("", false);
+
+	return NULL;
+}
+
+/* As in a new process: nothing else puts them in order. */
+static void any_thread_may_be_the_first_to_look_for_trace_events(void **state)
+{
+	pthread_t threads[THREADS];
+
+	vfn_trace_ready = false;
+	for (int i = 0; i < THREADS; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, look, i % 2 ? threads : NULL),
+				 0);
+	for (int i = 0; i < THREADS; i++)
+		pthread_join(threads[i], NULL);
+	assert_true(vfn_trace_ready);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		test(any_thread_may_call_what_says_so),
+		test(any_thread_may_be_the_first_to_look_for_trace_events),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -192,6 +192,32 @@ static void mapping_of_a_late_command_is_kept_for_another_of_the_same_buffer(voi
 	stop(&m);
 }
 
+/* W23: a request lets go of its mapping once, though the same memory may be mapped for another one then */
+static void
+mapping_of_a_late_command_is_kept_from_a_request_that_had_the_buffer_before(void **state)
+{
+	char *buf = new_pages(PAGE);
+	struct nvme_rq *rq;
+	unsigned int before;
+	struct machine m;
+
+	start_short(&m, 4);
+	before = dma_maps();
+	assert_int_equal(read_into(&m, buf), 0);
+	rq = nvme_rq_acquire(m.sq);
+	assert_int_equal(rq->cid, 0);
+	delay(&m, OP_READ, 200 * MS);
+	assert_fails_with(read_into(&m, buf), ETIMEDOUT);
+	nvme_rq_release(rq);
+	assert_int_equal(flush(&m), 0);
+	assert_int_equal(dma_maps(), before + 1);
+	emu_advance(200 * MS);
+	assert_int_equal(flush(&m), 0);
+	assert_int_equal(dma_maps(), before);
+	free(buf);
+	stop(&m);
+}
+
 /* Buffers of two commands may meet on a page, whichever goes first. */
 static void mapping_of_a_page_is_shared_by_two_buffers(void **state)
 {
@@ -437,6 +463,7 @@ int main(void)
 		test(mapping_of_a_late_command_stays_until_it_completes),
 		test(mapping_of_a_late_command_outlives_another_of_the_same_buffer),
 		test(mapping_of_a_late_command_is_kept_for_another_of_the_same_buffer),
+		test(mapping_of_a_late_command_is_kept_from_a_request_that_had_the_buffer_before),
 		test(mapping_of_a_page_is_shared_by_two_buffers),
 		test(mapping_of_a_lost_command_goes_with_the_queue),
 		test(mapping_of_a_lost_command_goes_with_the_controller),

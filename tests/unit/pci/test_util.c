@@ -278,6 +278,26 @@ static void numvfs_is_written_and_read_back(void **state)
 	assert_int_equal(vfn_pci_set_numvfs(EMU_BDF, 0), 0);
 }
 
+static void numvfs_is_read_in_pieces_when_the_kernel_gives_no_more(void **state)
+{
+	emu_pci_add(NULL);
+	emu_file(DEV "/sriov_numvfs", "12\n");
+	emu_transfer_at_most(EMU_READ, 1);
+	assert_int_equal(vfn_pci_get_numvfs(EMU_BDF), 12);
+}
+
+static void numvfs_that_is_not_written_whole_is_eio(void **state)
+{
+	add_virtual_functions();
+	emu_transfer_at_most(EMU_WRITE, 0);
+	assert_fails_with(vfn_pci_set_numvfs(EMU_BDF, 2), EIO);
+	assert_error_has("cannot have 2 virtual functions: Input/output error");
+	emu_file(DEV "/sriov_totalvfs", "12\n");
+	emu_transfer_at_most(EMU_WRITE, 1);
+	assert_fails_with(vfn_pci_set_numvfs(EMU_BDF, 12), EIO);
+	assert_error_has("cannot have 12 virtual functions: Input/output error");
+}
+
 static void numvfs_that_cannot_be_is_refused(void **state)
 {
 	add_virtual_functions();
@@ -385,6 +405,8 @@ int main(void)
 		test(sriov_link_that_cannot_be_read_is_no_answer),
 		test(sriov_number_out_of_range_is_refused),
 		test(numvfs_is_written_and_read_back),
+		test(numvfs_is_read_in_pieces_when_the_kernel_gives_no_more),
+		test(numvfs_that_is_not_written_whole_is_eio),
 		test(numvfs_that_cannot_be_is_refused),
 		test(numvfs_beyond_an_int_is_erange),
 		test(numvfs_that_the_kernel_refuses_says_so),
