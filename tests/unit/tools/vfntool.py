@@ -490,7 +490,7 @@ def data_files_that_are_none_are_named():
             sparse.truncate(1024)
         run("io-passthru", BDF, *WRITE, "--cdw12", "1", "--data-file", str(path))
         with path.open("wb") as sparse:
-            sparse.truncate(2**40)
+            sparse.truncate(2**27)
         run("io-passthru", BDF, *WRITE, "--data-file", str(path), "--length", "512")
         done = run("io-passthru", BDF, *WRITE, "--data-file", str(path), status=1)
         says(done.stderr.decode(), "more than 67108864 bytes")
