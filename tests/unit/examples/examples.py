@@ -10,6 +10,7 @@ A PROGRAM is an example linked with machine.c; its name is the example's behind 
 import os
 import pathlib
 import re
+import struct
 import subprocess
 import sys
 import tempfile
@@ -21,12 +22,13 @@ from tap import command, run_tests, test, zeros
 
 BDF = ["-d", "0000:01:00.0"]
 PEER = ["--peer", "0000:02:00.0"]
+MORE = {"cmb-p2p": PEER, "copy": ["--to", "0000:02:00.0"], "kv": ["--list"]}
 PROGRAMS = {pathlib.Path(path).name.removeprefix("emulated-"): path for path in sys.argv[1:]}
 
 
-def run(name, *arguments, status=0, **environment):
-    """Run an example; return what it said, on both channels."""
-    done = subprocess.run([*command(PROGRAMS[name]), *arguments], text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+def run(name, *arguments, status=0, given="", **environment):
+    """Run an example with this as its input; return what it said, on both channels."""
+    done = subprocess.run([*command(PROGRAMS[name]), *arguments], text=True, input=given, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, timeout=60, check=False, env=os.environ | environment)
     assert done.returncode == status, f"{name} {' '.join(arguments)}: status {done.returncode}, not {status}:\n{done.stdout}"
     return done.stdout
@@ -62,7 +64,7 @@ def a_mistake_is_quoted_and_ends_with_status_2():
 @test
 def a_device_that_is_not_there_ends_with_status_1():
     for name in PROGRAMS:
-        says(run(name, "-d", "0000:7f:00.0", *(PEER if name == "cmb-p2p" else []), status=1), "0000:7f:00.0")
+        says(run(name, "-d", "0000:7f:00.0", *MORE.get(name, []), status=1), "0000:7f:00.0")
 
 
 @test
@@ -238,6 +240,163 @@ def cmb_p2p_reads_into_the_other_controller():
     says(run("cmb-p2p", *BDF, *PEER, EXAMPLE_PEER="1", EXAMPLE_NO_CMB="1", status=1), "no memory")
     says(run("cmb-p2p", *BDF, status=2), "--peer BDF is missing")
     says(run("cmb-p2p", *BDF, "--peer", "0000:01:00.0", status=1), "cannot initialise the peer")
+
+
+@test
+def hello_blk_writes_and_reads_a_text():
+    with tempfile.TemporaryDirectory() as folder:
+        disk = pathlib.Path(folder) / "disk"
+        says(run("hello-blk", *BDF, EXAMPLE_DISK=str(disk)), "hello, blocks\n")
+        assert disk.read_bytes().rstrip(b"\0") == b"hello, blocks"
+
+
+@test
+def copy_has_all_of_it_where_it_should_be():
+    second, both = ["-d", "0000:01:00.0", "-n", "2", "--to", "0000:01:00.0/1"], {"EXAMPLE_TWO": "1", "EXAMPLE_FILL": "2"}
+    words = b"".join(number.to_bytes(8, "little") for number in range(1, 51201))
+    with tempfile.TemporaryDirectory() as folder:
+        disk = pathlib.Path(folder) / "disk"
+        both["EXAMPLE_DISK"] = str(disk)
+        # blocks of 4096 bytes to blocks of 512, as one request and as more than go at a time
+        for arguments, length in ((["-q", "1", "-c", "512K"], 409600), (["-q", "8", "-c", "4K"], 409600),
+                                  (["-q", "1000", "-l", "200K", "-c", "12K"], 204800), (["-l", "4K"], 4096)):
+            output = run("copy", *second, *arguments, **both)
+            says(output, f"copied {length // 1024} KiB from 0000:01:00.0/2 to 0000:01:00.0/1")
+            assert disk.read_bytes().rstrip(b"\0") == words[:length].rstrip(b"\0"), arguments
+        # from another controller, whose disk has zeros
+        run("copy", "-d", "0000:02:00.0", "--to", "01:00.0", "-l", "1M", EXAMPLE_PEER="1", EXAMPLE_FILL="1", EXAMPLE_DISK=str(disk))
+        assert zeros(disk.read_bytes()[:2**20]) and disk.read_bytes()[2**20:2**20 + 8] == (2**17 + 1).to_bytes(8, "little")
+
+
+@test
+def copy_refuses_what_makes_no_sense_and_says_which_command_fails():
+    says(run("copy", *BDF, status=2), "--to BDF[/NSID] is missing")
+    says(run("copy", *BDF, "--to", "01:00.0", status=2), "0000:01:00.0/1 is the namespace that is read")
+    says(run("copy", *BDF, "--to", "01:00.0/7", status=1), "01:00.0/7")
+    two = ["copy", *BDF, "--to", "01:00.0/2"]
+    says(run(*two, "-l", "5K", status=2, EXAMPLE_TWO="1"), "5 KiB is no number of blocks of 4096 bytes")
+    says(run(*two, "-c", "6K", status=2, EXAMPLE_TWO="1"), "6 KiB is no number of blocks of 4096 bytes")
+    says(run(*two, "-l", "404K", status=2, EXAMPLE_TWO="1"), "no room for 404 KiB")
+    says(run(*two, "-c", "4K", status=1, EXAMPLE_TWO="1", EXAMPLE_FAIL="-1:2:3"), "reading 8 blocks from 16 on: Internal Error")
+    # queues 3 and 4 are the second handle's
+    says(run(*two, "-c", "4K", status=1, EXAMPLE_TWO="1", EXAMPLE_FAIL="4:1:5"), "writing 1 blocks from 4 on: Internal Error")
+
+
+def crc64(data):
+    """The checksum of NVMe, bit by bit."""
+    crc = 2**64 - 1
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x9A6C9329AC4BC9B5 if crc & 1 else 0)
+    return crc ^ 2**64 - 1
+
+
+def kv_records(disk):
+    """The records of a store's log, as the comments of examples/kv.c describe it: store, session, number, key, value."""
+    place, records = 0, []
+    while disk[place:place + 8] == b"-vfn-kv1":
+        crc, store, session, number, key, value = struct.unpack_from("<QQQQII", disk, place + 8)
+        last = records[-1] if records else (store, session - 1)
+        data = disk[place + 48:place + 48 + key + value]
+        if (crc64(disk[place + 16:place + 48 + key + value]) != crc or
+                (store, session, number) != (last[0], last[1] + (key == 0), len(records))):
+            break
+        records.append((store, session, number, data[:key].decode(), data[key:].decode()))
+        place += -(-(48 + key + value) // 512) * 512
+    return records
+
+
+class Store:
+    """A store whose medium is a file from program to program."""
+
+    def __init__(self, folder):
+        self.disk = pathlib.Path(folder) / "disk"
+        self.disk.touch()
+
+    def run(self, *arguments, **how):
+        """Run the program on it."""
+        return run("kv", *BDF, *arguments, EXAMPLE_START=str(self.disk), EXAMPLE_DISK=str(self.disk), **how)
+
+
+@test
+def kv_keeps_what_it_was_given():
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(folder)
+        says(store.run("--list", status=1), "no store", "--format")
+        says(store.run("--format"), "has a store of 32 MiB")
+        assert store.run("--list") == ""
+        store.run("--put", "colour=red")
+        store.run("--put", "empty=")
+        # more than are written at a time, some of them in several blocks, one as long as may be
+        pairs = [(f"key{number % 60}", f"{number} " * number) for number in range(100)] + [("k" * 255, "v" * (16384 - 48 - 255))]
+        output = store.run("--load", given="".join(f"{key} {value}\n" for key, value in pairs))
+        assert output == "".join(f"{key}\n" for key, _ in pairs), output
+        store.run("--put", "colour=blue = blue")
+        wanted = {"colour": "blue = blue", "empty": ""} | dict(pairs)
+        assert store.run("--list") == "".join(f"{key} {value}\n" for key, value in sorted(wanted.items()))
+        assert store.run("--get", "key59") == wanted["key59"] + "\n" and store.run("--get", "empty") == "\n"
+        says(store.run("--get", "key60", status=1), "'key60' is not in the store")
+        records = kv_records(store.disk.read_bytes())
+        starts = [("", "")]
+        assert [record[3:] for record in records] == (starts * 2 + [("colour", "red")] + starts + [("empty", "")] + starts +
+                                                      pairs + starts + [("colour", "blue = blue")])
+        # what was there is no part of the new one
+        store.run("--format")
+        assert store.run("--list") == ""
+
+
+# L1: as if the program had been killed
+@test
+def kv_finds_the_end_of_its_log_whatever_is_behind_it():
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(folder)
+        store.run("--format")
+        assert store.run("--load", given="one 1\ntwo 2\nthree 3\nfour 4\n") == "one\ntwo\nthree\nfour\n"
+        whole = store.disk.read_bytes()
+        # the session's start is the second block
+        for byte in (0, 8, 16, 24, 32, 40, 47, 49, 50):
+            torn = bytearray(whole)
+            torn[3 * 512 + byte] ^= 1
+            store.disk.write_bytes(torn)
+            assert store.run("--list") == "one 1\n", byte
+        # the place of what is missing is used again, and what was behind it does not come back
+        assert store.run("--load", given="two 2\n") == "two\n"
+        assert store.run("--list") == "one 1\ntwo 2\n"
+        assert kv_records(store.disk.read_bytes())[-1][:4:2] == (kv_records(whole)[0][0], 4)
+        # a record whose second block was not written
+        store.disk.write_bytes(whole)
+        store.run("--put", "long=" + "x" * 900)
+        data = store.disk.read_bytes().rstrip(b"\0")
+        store.disk.write_bytes(data[:len(data) // 512 * 512])
+        assert "long" not in store.run("--list")
+
+
+# what is not safe is not acknowledged
+@test
+def kv_acknowledges_nothing_before_the_flush():
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(folder)
+        store.run("--format")
+        pairs = "".join(f"{number} x\n" for number in range(80))
+        for fault, acknowledged in (("-1:0:1", 0), ("-1:0:2", 32), ("2:1:3", 0), ("2:1:40", 32)):
+            output = store.run("--load", given=pairs, status=1, EXAMPLE_FAIL=fault)
+            assert re.findall(r"^\d+$", output, re.M) == [str(number) for number in range(acknowledged)], f"{fault}: {output}"
+            says(output, "Internal Error")
+
+
+@test
+def kv_refuses_what_it_cannot_keep():
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(folder)
+        store.run("--format")
+        says(store.run(status=2), "what to do?")
+        says(store.run("--list", "--format", status=2), "what to do?")
+        for pair in ("x", "=x", "k" * 256 + "=x", "a b=c", "a=b\nc", "x=" + "v" * (16384 - 48)):
+            says(store.run("--put", pair, status=2), "is no KEY=VALUE")
+        says(store.run("--load", given="one 1\ntwo\n", status=1), "'two' is no KEY VALUE")
+        says(run("kv", *BDF, "--load", status=1, given="".join(f"{number} {'x' * 16000}\n" for number in range(3000)),
+                 EXAMPLE_START=str(store.disk)), "the store is full")
 
 
 if __name__ == "__main__":

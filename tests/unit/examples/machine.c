@@ -69,11 +69,26 @@ static int save_disk(struct emu_nvme *nvme, const char *path)
 	return 0;
 }
 
+/* What is on it in the beginning, if others have that. */
+static int load_disk(struct emu_nvme *nvme, const char *path)
+{
+	FILE *file = fopen(path, "r");
+	size_t size;
+	char *disk = emu_nvme_disk(nvme, 1, &size);
+
+	if (!file || (fread(disk, 1, size, file) < size && ferror(file)) || fclose(file)) {
+		perror(path);
+		return -1;
+	}
+
+	return 0;
+}
+
 /* Words that tell where they are. */
-static void fill_disk(struct emu_nvme *nvme)
+static void fill_disk(struct emu_nvme *nvme, const char *nsid)
 {
 	size_t size;
-	uint64_t *disk = emu_nvme_disk(nvme, 1, &size);
+	uint64_t *disk = emu_nvme_disk(nvme, (uint32_t)atoi(nsid), &size);
 
 	for (size_t i = 0; i < size / sizeof(*disk); i++)
 		disk[i] = i + 1;
@@ -111,6 +126,15 @@ static void mount_disk(void)
 	emu_file("/proc/self/mountinfo", "1 1 259:9 / /data rw - ext4 /dev/nvme9n1 rw\n");
 }
 
+/* The command with this number in this queue of those with this opcode fails. */
+static void fail_command(struct emu_nvme *nvme, const char *which)
+{
+	struct emu_fault fault = { .kind = EMU_STATUS, .status = 0x4006 };
+
+	(void)sscanf(which, "%d:%d:%u", &fault.qid, &fault.opcode, &fault.nth);
+	(void)emu_nvme_fault(nvme, &fault);
+}
+
 /* An error log of a controller that has seen worse. */
 static void make_errors(struct emu_nvme *nvme)
 {
@@ -130,14 +154,16 @@ int main(int argc, char **argv)
 		.cmb = { .size = getenv("EXAMPLE_NO_CMB") ? 0 : 1 << 20 },
 	};
 	struct emu_nvme_opts peer = opts;
-	const char *path = getenv("EXAMPLE_DISK");
+	const char *path = getenv("EXAMPLE_DISK"), *start = getenv("EXAMPLE_START");
 	struct emu_nvme *nvme;
 	int status;
 
 	emu_init();
 	nvme = emu_nvme_add(&opts);
+	if (start && load_disk(nvme, start))
+		return 3;
 	if (getenv("EXAMPLE_FILL"))
-		fill_disk(nvme);
+		fill_disk(nvme, getenv("EXAMPLE_FILL"));
 	if (getenv("EXAMPLE_STRINGS"))
 		spoil_strings(nvme);
 	if (getenv("EXAMPLE_ERRORS"))
@@ -154,6 +180,8 @@ int main(int argc, char **argv)
 		(void)emu_nvme_fault(nvme,
 				     &(struct emu_fault){ .kind = EMU_LOSE,
 							  .opcode = atoi(getenv("EXAMPLE_LOSE")) });
+	if (getenv("EXAMPLE_FAIL"))
+		fail_command(nvme, getenv("EXAMPLE_FAIL"));
 	if (getenv("EXAMPLE_COUNTS"))
 		spoil_counts(nvme);
 	peer.pci.bdf = EMU_BDF2;

@@ -35,6 +35,21 @@ for kind in '' '--sequential' '--write' '--sequential --write'; do
 	says 'perf shows a percentile' '99'
 done
 
+check 'hello-blk' hello-blk -d "$BDF_A"
+says 'hello-blk shows its text' '^hello, blocks$'
+same 'the kernel reads it' "$(dd if="$(block_of "$BDF_B" 1)" bs=4096 count=1 iflag=direct 2>/dev/null | head -c 13)" 'hello, blocks'
+
+check 'data to copy' io -d "$BDF_A" -n 1 -l 4M --pattern 77 --write-only
+check 'copy to blocks of another size' copy -d "$BDF_A" -n 1 --to "$BDF_A/2" -l 4M
+says 'copy says how much' '^copied 4 MiB from '
+check 'the kernel reads the copy' io --verify-file "$(block_of "$BDF_B" 2)" -l 4M --pattern 77
+
+check 'kv makes a store' kv -d "$BDF_A" -n 2 --format
+check 'kv stores a value' kv -d "$BDF_A" -n 2 --put colour=red
+check 'kv stores another one' kv -d "$BDF_A" -n 2 --put colour=blue
+check 'kv has a value' kv -d "$BDF_A" -n 2 --get colour
+says 'the last one' '^blue$'
+
 refuse 'a device that the kernel has' identify -d "$BDF_B"
 says 'says which driver has it' "$BDF_B is bound to nvme"
 says 'says what to do' 'vfntool bind'
