@@ -16,7 +16,7 @@ int main(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "";
 	bool all = argc > 2 && !strcmp(argv[2], "all");
-	struct nvme_ctrl ctrl;
+	struct vfn_blk *blk;
 	struct ring *r, *other;
 	int status = 0;
 
@@ -25,15 +25,15 @@ int main(int argc, char **argv)
 		return 0;
 	}
 
-	rig_start(&ctrl);
+	blk = rig_start();
 	if (!strcmp(what, "memory")) {
-		measure_memory(&ctrl);
-		rig_stop(&ctrl);
+		measure_memory(rig_ctrl(blk));
+		rig_stop(blk);
 		return 0;
 	}
 
-	r = ring_open(&ctrl, 1);
-	other = ring_open(&ctrl, 2);
+	r = ring_open(blk);
+	other = ring_open(blk);
 	if (!strcmp(what, "contents")) {
 		measure_contents(r);
 		measure_contents(other);
@@ -54,7 +54,7 @@ int main(int argc, char **argv)
 	}
 	ring_close(other);
 	ring_close(r);
-	rig_stop(&ctrl);
+	rig_stop(blk);
 
 	if (status)
 		fprintf(stderr,

@@ -274,6 +274,39 @@ static __attribute__((noinline)) void measured_complete_level2(struct ring *r, u
 	nvme_cq_update_head(r->cq);
 }
 
+/* ---- a request of the block API ---- */
+
+static inline void submit_blk(struct ring *r, unsigned int i, uint64_t slba, char *buf,
+			      void *opaque)
+{
+	if (vfn_blk_submit(r->q, &r->reqs[i]))
+		abort();
+}
+
+SUBMIT(blk, submit_blk, tell_queue)
+
+static __attribute__((noinline)) void measured_complete_blk(struct ring *r, unsigned int depth)
+{
+	unsigned int n = 0;
+
+	while (n < depth)
+		n += (unsigned int)vfn_blk_wait(r->q, r->ended + n, 1, (int)(depth - n), -1);
+}
+
+static int prepare_blk(struct ring *r)
+{
+	for (unsigned int i = 0; i < DEPTH_MAX; i++)
+		r->reqs[i] = (struct vfn_blk_req){
+			.op = VFN_BLK_READ,
+			.lba = ring_slba(r, i),
+			.nlb = r->nlb,
+			.buf = ring_buf(r, i),
+			.opaque = ring_context(r, i),
+		};
+
+	return 0;
+}
+
 #define IDLE(submit, complete) \
 	.idle_submit = measured_submit_##submit, .idle_complete = measured_complete_##complete
 
@@ -282,6 +315,8 @@ const struct bench_case bench_cases[] = {
 	  IDLE(nothing_called, nothing_called), prepare_bound, finish_bound, .no_shadow = true },
 	{ "io", "vfn_nvme_io_submit, vfn_nvme_io_poll", measured_submit_io, measured_complete_io,
 	  IDLE(nothing_called, nothing_called) },
+	{ "blk", "vfn_blk_submit, vfn_blk_wait", measured_submit_blk, measured_complete_blk,
+	  IDLE(nothing_called, nothing_called), prepare_blk, .by_request = true },
 	{ "level1", "level one: nvme_sq_post, PRPs kept", measured_submit_level1,
 	  measured_complete_level1, IDLE(nothing, nothing), prepare_level1, finish_level1 },
 	{ "iova", "level two by IOVA: nvme_rq_map_prp", measured_submit_iova,

@@ -6,6 +6,9 @@
 #include "emu.h"
 #include "measure.h"
 
+/* One that no handle has. */
+#define QID 8
+
 static const int entries[] = { 32, 128, 1024, 4096, 65536 };
 static const size_t lens[] = { 8 << 10, 128 << 10 };
 
@@ -27,9 +30,9 @@ static int use_all(struct nvme_ctrl *ctrl, struct nvme_sq *sq, const struct iomm
 static void measure(struct nvme_ctrl *ctrl, const struct iommu_dmabuf *mem, int n, size_t len)
 {
 	size_t before = emu_usage().dma_bytes, after;
-	struct nvme_sq *sq = &ctrl->sq[1];
+	struct nvme_sq *sq = &ctrl->sq[QID];
 
-	if (nvme_create_ioqpair(ctrl, 1, n, -1, 0) || use_all(ctrl, sq, mem, len)) {
+	if (nvme_create_ioqpair(ctrl, QID, n, -1, 0) || use_all(ctrl, sq, mem, len)) {
 		fprintf(stderr, "bench: no queue pair of %d entries, or not all of its requests\n",
 			n);
 		exit(1);
@@ -37,7 +40,7 @@ static void measure(struct nvme_ctrl *ctrl, const struct iommu_dmabuf *mem, int 
 	after = emu_usage().dma_bytes;
 	printf("{\"entries\": %d, \"bytes\": %zu, \"pinned\": %zu}\n", n, len,
 	       after - before - sq->mem.len - sq->cq->mem.len);
-	if (nvme_delete_ioqpair(ctrl, 1))
+	if (nvme_delete_ioqpair(ctrl, QID))
 		exit(1);
 }
 

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Brings a controller of the fake kernel up, and puts plain memory where its doorbells were. */
+/* Opens a namespace of the fake kernel, and puts plain memory where the doorbells of its queues were. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
+#include "blk/blk.h"
 #include "emu.h"
 #include "emu_internal.h"
 #include "nvme_model.h"
@@ -25,21 +26,32 @@ static void die(const char *what)
 	exit(1);
 }
 
-void rig_start(struct nvme_ctrl *ctrl)
+struct vfn_blk *rig_start(void)
 {
-	const struct emu_nvme_opts opts = { .sgls = 1, .mqes = 65536 };
+	const struct emu_nvme_opts opts = { .sgls = 1, .mqes = 65536, .no_mdts = true };
+	const struct vfn_blk_opts blk_opts = { .queues = 3, .depth = QUEUE_ENTRIES };
+	const leint64_t nblocks = cpu_to_le64(1ULL << 48);
+	struct vfn_blk *blk;
 
 	emu_init();
 	controller = emu_nvme_add(&opts);
-	memset(ctrl, 0, sizeof(*ctrl));
-	if (nvme_init(ctrl, EMU_BDF, NULL))
+	/* whoever reads nothing has room for a lot of it */
+	memcpy(emu_nvme_identify_ns(controller, NSID), &nblocks, sizeof(nblocks));
+	if (vfn_blk_open(&blk, EMU_BDF, &blk_opts))
 		die("the controller does not come up");
+
+	return blk;
 }
 
-void rig_stop(struct nvme_ctrl *ctrl)
+void rig_stop(struct vfn_blk *blk)
 {
-	nvme_close(ctrl);
+	vfn_blk_close(blk);
 	emu_fini();
+}
+
+struct nvme_ctrl *rig_ctrl(struct vfn_blk *blk)
+{
+	return &blk->dev->ctrl;
 }
 
 void *rig_reach(uint64_t iova)
@@ -63,23 +75,24 @@ static char *get_memory(size_t len)
 	return start;
 }
 
-struct ring *ring_open(struct nvme_ctrl *ctrl, int id)
+struct ring *ring_open(struct vfn_blk *blk)
 {
 	struct ring *r = aligned_alloc(128, (sizeof(*r) + 127) / 128 * 128);
+	struct vfn_blk_queue *q = vfn_blk_get_queue(blk);
+	struct nvme_ctrl *ctrl = rig_ctrl(blk);
 
-	if (!r)
-		die("no memory");
+	if (!r || !q)
+		die("no memory, or no queue");
 	memset(r, 0, sizeof(*r));
-	if (nvme_create_ioqpair(ctrl, id, QUEUE_ENTRIES, -1, 0))
-		die("no queue pair");
 
 	r->ctrl = ctrl;
-	r->sq = &ctrl->sq[id];
-	r->cq = &ctrl->cq[id];
+	r->q = q;
+	r->sq = q->sq;
+	r->cq = q->sq->cq;
 	r->sqes = r->sq->mem.vaddr;
 	r->cqes = r->cq->mem.vaddr;
 	r->dev_phase = 1;
-	real[id] = (struct real_doorbells){ r->sq->doorbell, r->cq->doorbell };
+	real[r->sq->id] = (struct real_doorbells){ r->sq->doorbell, r->cq->doorbell };
 	r->sq->doorbell = &r->doorbells.sq;
 	r->cq->doorbell = &r->doorbells.cq;
 
@@ -105,6 +118,7 @@ void ring_close(struct ring *r)
 	r->sq->doorbell = real[id].sq;
 	r->cq->doorbell = real[id].cq;
 	free(r->bound);
+	vfn_blk_put_queue(r->q);
 	iommu_unmap_vaddr(__iommu_ctx(r->ctrl), r->mem, NULL);
 	munmap(r->mem, MEM_BYTES);
 	free(r->contexts);

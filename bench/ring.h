@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <vfn/blk.h>
 #include <vfn/nvme.h>
 #include <vfn/nvme/io.h>
 
@@ -33,6 +34,7 @@ struct doorbells {
 
 struct ring {
 	struct nvme_ctrl *ctrl;
+	struct vfn_blk_queue *q;
 	struct nvme_sq *sq;
 	struct nvme_cq *cq;
 	char *mem;
@@ -47,6 +49,9 @@ struct ring {
 	union nvme_cmd cmds[DEPTH_MAX];
 	struct nvme_rq *rqs[DEPTH_MAX];
 	void *opaques[QUEUE_ENTRIES];
+	/* of requests */
+	struct vfn_blk_req reqs[DEPTH_MAX];
+	struct vfn_blk_req *ended[DEPTH_MAX];
 
 	/* the controller's */
 	union nvme_cmd *sqes;
@@ -78,10 +83,11 @@ void controller_serve(struct ring *r);
 /* The same after a look at each command and at what it refers to; -1 after a line on stderr. */
 int controller_verify(struct ring *r, const char *what, unsigned int depth, bool sgl);
 
-/* A controller of the fake kernel. */
-void rig_start(struct nvme_ctrl *ctrl);
-void rig_stop(struct nvme_ctrl *ctrl);
-struct ring *ring_open(struct nvme_ctrl *ctrl, int id);
+/* A namespace of a controller of the fake kernel, with queues for two rings. */
+struct vfn_blk *rig_start(void);
+void rig_stop(struct vfn_blk *blk);
+struct nvme_ctrl *rig_ctrl(struct vfn_blk *blk);
+struct ring *ring_open(struct vfn_blk *blk);
 void ring_close(struct ring *r);
 
 /* Transfers of @len bytes from now on, shadow doorbells or registers. */
@@ -111,7 +117,7 @@ struct bench_case {
 	void (*idle_complete)(struct ring *r, unsigned int depth);
 	int (*prepare)(struct ring *r);
 	void (*finish)(struct ring *r);
-	bool sgl, no_shadow;
+	bool sgl, no_shadow, by_request;
 };
 
 extern const struct bench_case bench_cases[];

@@ -56,7 +56,10 @@ void row_verify(struct ring *r, const struct row *row, unsigned int rounds)
 			exit(1);
 		row->c->complete(r, row->depth);
 		for (unsigned int i = 0; i < row->depth; i++) {
-			if (r->done[i].opaque == ring_context(r, i))
+			const void *opaque = row->c->by_request ? r->ended[i]->opaque :
+								  r->done[i].opaque;
+
+			if (opaque == ring_context(r, i))
 				continue;
 			fprintf(stderr, "bench: %s: completion %u has a wrong pointer\n",
 				row->c->name, i);

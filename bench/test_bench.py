@@ -215,6 +215,13 @@ class Table(unittest.TestCase):
         text = self.text([timed(row("bound"), 10), timed(row(submit=60.1), 13.1, lines=3.1)])
         self.assertRegex(text, r"io .*   90 instr MISSED, 3 lines MISSED, 1.3 x bound ns MISSED")
 
+    def test_request_is_compared_with_a_command(self):
+        """Of the same size, depth and way to ring."""
+        text = self.text([timed(row("bound"), 1), timed(row(), 1), timed(row("blk", submit=130.0), 1)])
+        self.assertRegex(text, r"blk +130.0 .* 60 instr over io met")
+        text = self.text([timed(row("bound"), 1), timed(row(), 1), timed(row("blk", submit=130.1), 1)])
+        self.assertRegex(text, r"blk +130.1 .* 60 instr over io MISSED")
+
     def test_targets_are_of_their_rows_only(self):
         """The contract's calls count with a doorbell for each command, too; nobody promised for shadow doorbells."""
         shadow, each = {"shadow": True}, {"each": True}

@@ -239,6 +239,7 @@ static const char *const compared[] = { "io", "bound" };
 
 struct worker {
 	struct ring *r;
+	bool first;
 	int cpu;
 	struct meeting *meeting;
 	/* alone, and beside the other */
@@ -286,7 +287,7 @@ static void *work(void *opaque)
 					 .len = 512 };
 
 		pthread_barrier_wait(&w->meeting->barrier);
-		if (w->r->sq->id == 1)
+		if (w->first)
 			w->ns[which][0][piece] = time_piece(w->r, &row);
 		start_together(w->meeting);
 		w->ns[which][1][piece] = time_piece(w->r, &row);
@@ -303,7 +304,7 @@ void measure_threads(struct ring *a, struct ring *b, int cpu_a, int cpu_b)
 
 	find_out_ticks();
 	pthread_barrier_init(&meeting.barrier, NULL, 2);
-	w[0] = (struct worker){ .r = a, .cpu = cpu_a, .meeting = &meeting };
+	w[0] = (struct worker){ .r = a, .first = true, .cpu = cpu_a, .meeting = &meeting };
 	w[1] = (struct worker){ .r = b, .cpu = cpu_b, .meeting = &meeting };
 	for (unsigned int i = 0; i < 2; i++)
 		if (pthread_create(&thread[i], NULL, work, &w[i]))

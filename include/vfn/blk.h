@@ -420,7 +420,7 @@ struct vfn_blk_req {
 		uint32_t pieces;
 		int reason;
 		bool aborted;
-		bool ended;
+		uint8_t state;
 	} priv;
 };
 
@@ -458,7 +458,7 @@ int vfn_blk_submit(struct vfn_blk_queue *queue, struct vfn_blk_req *req);
 /**
  * vfn_blk_wait - hand out requests that have ended
  * @queue: queue; one thread at a time
- * @done: receives them, each once, after its callback was called; or NULL
+ * @done: receives them, each once; or NULL. Callbacks have been called then
  * @min: how many to wait for; 0 looks
  * @max: how many there is room for, at least 1
  * @timeout_ns: limit in nanoseconds; -1 for none but those of requests

@@ -83,12 +83,24 @@ struct blk_list {
 	struct vfn_blk_req *first, *last;
 };
 
-/* Commands that vfn_nvme_io_submit() makes: read, write and compare, each with and without FUA. */
+/* Commands that vfn_nvme_io_submit() makes: read, write and compare, then these with FUA. */
 #define BLK_KINDS 6
 
+/* Who has a request. */
+enum blk_state {
+	BLK_IDLE = 0, /* the caller */
+	BLK_PLAIN, /* it is one command, which is out; other fields of its private part are undefined */
+	BLK_SENT,  /* commands that are out, and a rest that waits */
+	BLK_ENDED, /* it waits for being handed out */
+};
+
+/* Of @quick: no request can be sent without a closer look. */
+#define BLK_NONE_QUICK (-1)
+
 /*
- * What a request needs comes first. @quick has a bit for each kind of request that may be sent without a further
- * look. @out counts requests that were not handed out, @waiting are those that are not sent, or not all of them.
+ * What a request needs comes first. @quick is the last operation that may be sent without a further look, with no flags: requests that wait
+ * go first. @polls counts down to a closer look, which those that wait and those that have @ended need at once. @out counts
+ * requests that were not handed out.
  */
 struct vfn_blk_queue {
 	struct nvme_sq *sq;
@@ -96,14 +108,21 @@ struct vfn_blk_queue {
 	uint64_t nblocks;
 	uint32_t max_blocks;
 	uint32_t boundary;
-	unsigned int quick;
+	int quick;
 	unsigned int out;
-	struct blk_list waiting;
-	struct blk_list ended;
 	unsigned int polls;
 	int id;
-	bool sgl;
+	/* what vfn_blk_wait() was asked for: where it takes no registers from the common case */
+	struct blk_ask {
+		struct vfn_blk_req **done;
+		int64_t timeout_ns;
+		int min, max;
+	} ask;
 	struct vfn_nvme_io io[BLK_KINDS];
+	struct blk_list waiting;
+	struct blk_list ended;
+	bool sgl;
+	bool may_write;
 	struct vfn_blk *blk;
 	uint64_t next_look;
 	struct iommu_dmabuf spare;
@@ -161,6 +180,26 @@ static inline bool blk_has_data(const struct vfn_blk_req *req)
 
 /* request.c: 0, or -1 with errno EINVAL where the namespace does not have these blocks, or they are none. */
 int blk_check_blocks(const struct vfn_blk *blk, uint64_t lba, uint64_t nlb);
+
+/* request.c: more than one command, or more than that to know, such as a limit. */
+void blk_fill_in(struct vfn_blk_req *req);
+void blk_take_out(struct blk_list *list, struct vfn_blk_req *req);
+/* A request that has ended, to be handed out. */
+void blk_end(struct vfn_blk_queue *q, struct vfn_blk_req *req);
+/* The first error counts, and what was not sent is not sent any more. */
+void blk_fail(struct vfn_blk_queue *q, struct vfn_blk_req *req, int err, uint16_t status);
+/* One of its commands has completed. */
+void blk_end_piece(struct vfn_blk_queue *q, struct vfn_blk_req *req, uint16_t status);
+/* Send what waits as far as there is room for it. */
+void blk_push(struct vfn_blk_queue *q);
+
+/* late.c: everything that is out and everything that waits; the controller does not use their memory any more. */
+void blk_end_all(struct vfn_blk_queue *q, int err);
+/*
+ * late.c: now and then, see whether requests are late, or the controller is lost, and do something about it. Returns whether there
+ * was something to do.
+ */
+bool blk_look(struct vfn_blk_queue *q, uint64_t now);
 
 /* request.c: how many blocks the next command of a request takes that goes on at @lba. */
 uint32_t blk_piece(const struct vfn_blk_queue *q, uint64_t lba, uint64_t left);

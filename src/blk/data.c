@@ -265,7 +265,7 @@ static uint32_t send_vector(struct vfn_blk_queue *q, struct vfn_blk_req *req,
 
 uint32_t blk_send_data(struct vfn_blk_queue *q, struct vfn_blk_req *req, uint64_t lba, uint32_t n)
 {
-	struct vfn_nvme_io *io = &q->io[req->op * 2 + req->flags];
+	struct vfn_nvme_io *io = &q->io[req->op + 3 * (req->flags & VFN_BLK_FUA)];
 	char *data = req->priv.copy ? req->priv.copy : req->buf;
 
 	if (req->iov && !req->priv.copy)

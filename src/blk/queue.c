@@ -20,10 +20,10 @@ static int prepare(struct vfn_blk *blk, struct vfn_blk_queue *q)
 	static const uint8_t opcodes[] = { OPCODE_READ, OPCODE_WRITE, OPCODE_COMPARE };
 
 	for (size_t i = 0; i < BLK_KINDS; i++) {
-		if (vfn_nvme_io_prep(&q->io[i], &blk->dev->ctrl, opcodes[i / 2], blk->info.nsid,
+		if (vfn_nvme_io_prep(&q->io[i], &blk->dev->ctrl, opcodes[i % 3], blk->info.nsid,
 				     blk->lba_shift))
 			return -1;
-		if (i & VFN_BLK_FUA)
+		if (i >= 3)
 			q->io[i].cmd.rw.control = cpu_to_le16(CONTROL_FUA);
 	}
 
@@ -32,8 +32,6 @@ static int prepare(struct vfn_blk *blk, struct vfn_blk_queue *q)
 
 int blk_create_queue(struct vfn_blk *blk, struct vfn_blk_queue *q)
 {
-	const bool rdonly = blk->info.features & VFN_BLK_F_RDONLY;
-
 	if (prepare(blk, q))
 		return -1;
 
@@ -48,7 +46,9 @@ int blk_create_queue(struct vfn_blk *blk, struct vfn_blk_queue *q)
 	q->max_blocks = blk->info.max_blocks;
 	q->boundary = blk->info.boundary;
 	q->sgl = blk->flags & VFN_BLK_SGL && blk->dev->ctrl.flags & NVME_CTRL_F_SGLS_SUPPORTED;
-	q->quick = 3U << VFN_BLK_READ * 2 | (rdonly ? 0 : 3U << VFN_BLK_WRITE * 2);
+	q->may_write = !(blk->info.features & VFN_BLK_F_RDONLY);
+	q->quick = BLK_NONE_QUICK;
+	q->polls = 1;
 	(void)pthread_mutex_init(&q->lock, NULL);
 
 	return 0;

@@ -159,6 +159,53 @@ static void split_request_ends_once_with_its_first_error(void **state)
 	}
 }
 
+/* The status of a command that is all there is to its request, among others that are successful. */
+static void failed_command_among_others_keeps_its_status(void **state)
+{
+	struct vfn_blk_req reqs[8], *done[8];
+	struct async a;
+
+	begin(&a, NULL, NULL);
+	status_once(&a, OP_READ, 4, 0x4281);
+	for (int i = 0; i < 8; i++) {
+		reqs[i] = a_read(&a, 0, 1);
+		submit(&a, &reqs[i]);
+	}
+	assert_int_equal(vfn_blk_wait(a.q, done, 8, 8, -1), 8);
+	for (int i = 0; i < 8; i++) {
+		assert_int_equal(reqs[i].error, i == 3 ? EIO : 0);
+		assert_int_equal(reqs[i].status, i == 3 ? 0x4281 : 0);
+	}
+	assert_int_equal(vfn_blk_wait(a.q, done, 0, 8, 0), 0);
+	finish(&a);
+}
+
+/* What is copied is no error of anybody's. */
+static void memory_that_is_not_mapped_is_copied_without_a_word(void **state)
+{
+	static const uint32_t blocks[] = { 1, 16, 300 };
+	static char plain[300 * 512];
+	struct vfn_blk_req req;
+	struct async a;
+
+	begin(&a, NULL, NULL);
+	memset(emu_nvme_disk(a.nvme, 1, NULL), 0x33, sizeof(plain));
+	for (size_t i = 0; i < UNIT_ARRAY_SIZE(blocks); i++) {
+		/* not at a multiple of 4 either */
+		for (size_t offset = 0; offset <= 2; offset += 2) {
+			req = a_read(&a, 0, blocks[i] - 1 + !offset);
+			if (!req.nlb)
+				continue;
+			req.buf = plain + offset;
+			memset(plain, 0, sizeof(plain));
+			assert_messages(submit(&a, &req); wait_one(&a, &req), 0, 0);
+			assert_int_equal(plain[offset], 0x33);
+			assert_int_equal(plain[offset + req.nlb * 512 - 1], 0x33);
+		}
+	}
+	finish(&a);
+}
+
 /* B11 */
 static void waits_that_make_no_sense_are_einval(void **state)
 {
@@ -282,12 +329,18 @@ static void one_queue_stays_for_calls_that_wait(void **state)
 /* B1, E15 */
 static void bad_requests_are_not_submitted(void **state)
 {
+	struct vfn_blk_req good;
 	struct async a;
 	struct iovec iov = { 0 };
 	uint64_t fetched;
 
 	begin(&a, NULL, NULL);
 	iov = (struct iovec){ a.mem, 1024 };
+	/* a queue that has seen good ones looks less */
+	assert_int_equal(vfn_blk_read(a.blk, a.mem, 0, 1), 0);
+	good = a_read(&a, 0, 1);
+	submit(&a, &good);
+	wait_one(&a, &good);
 	fetched = emu_nvme_stats(a.nvme).fetched;
 	{
 		struct vfn_blk_req bad[] = {
@@ -299,6 +352,11 @@ static void bad_requests_are_not_submitted(void **state)
 			{ .op = VFN_BLK_READ, .nlb = 0, .buf = a.mem },
 			{ .op = VFN_BLK_READ, .nlb = 1 },
 			{ .op = VFN_BLK_READ, .nlb = 2, .lba = 65535, .buf = a.mem },
+			{ .op = VFN_BLK_READ, .nlb = 1ULL << 32, .buf = a.mem },
+			{ .op = VFN_BLK_READ, .nlb = (1ULL << 32) + 1, .buf = a.mem },
+			{ .op = VFN_BLK_READ, .nlb = UINT64_MAX, .lba = 1, .buf = a.mem },
+			{ .op = VFN_BLK_READ, .nlb = 1, .lba = 65536, .buf = a.mem },
+			{ .op = VFN_BLK_READ, .nlb = 1, .lba = UINT64_MAX, .buf = a.mem },
 			{ .op = VFN_BLK_READ, .nlb = 1, .iov = &iov, .niov = 1 },
 			{ .op = VFN_BLK_READ, .nlb = 3, .iov = &iov, .niov = 1 },
 			{ .op = VFN_BLK_READ, .nlb = 2, .iov = &iov, .niov = 0 },
@@ -354,6 +412,33 @@ static void callbacks_are_called_and_may_submit(void **state)
 		assert_int_equal(vfn_blk_wait(a.q, NULL, 1, 1, -1), 1);
 	assert_int_equal(called, 10);
 	assert_int_equal(vfn_blk_wait(a.q, NULL, 0, 1, 0), 0);
+	finish(&a);
+}
+
+/* More at a time than are taken at a time, and nobody wants to know which. */
+static void callbacks_do_without_a_list(void **state)
+{
+	const struct vfn_blk_opts opts = { .depth = 256 };
+	struct vfn_blk_req reqs[200];
+	int one = 1, got = 0;
+	struct async a;
+
+	begin(&a, NULL, &opts);
+	for (int round = 0; round < 10; round++) {
+		called = 0;
+		for (int i = 0; i < 200; i++) {
+			reqs[i] = a_read(&a, (uint64_t)i, 1);
+			reqs[i].complete = count_call;
+			reqs[i].opaque = &one;
+			submit(&a, &reqs[i]);
+		}
+		for (got = 0; got < 60;)
+			got += vfn_blk_wait(a.q, NULL, 1, 60 - got, -1);
+		assert_int_equal(called, 60);
+		assert_int_equal(vfn_blk_wait(a.q, NULL, 140, 200, -1), 140);
+		assert_int_equal(called, 200);
+	}
+	assert_int_equal(vfn_blk_wait(a.q, NULL, 0, 200, 0), 0);
 	finish(&a);
 }
 
@@ -434,6 +519,32 @@ static void requests_have_limits_of_their_own(void **state)
 	finish(&a);
 }
 
+/* B15: a wait that always finds something sees limits, too. */
+static void request_is_late_among_others_that_are_not(void **state)
+{
+	struct vfn_blk_req lost, quick, *done[2];
+	uint64_t start;
+	struct async a;
+
+	begin(&a, NULL, NULL);
+	emu_nvme_fault(a.nvme,
+		       &(struct emu_fault){ .kind = EMU_LOSE, .qid = EMU_ANY, .opcode = OP_READ });
+	lost = a_read(&a, 0, 1);
+	lost.timeout_ms = 50;
+	submit(&a, &lost);
+	assert_int_equal(vfn_blk_wait(a.q, done, 0, 2, 0), 0);
+	start = emu_now();
+	do {
+		quick = a_read(&a, 0, 1);
+		submit(&a, &quick);
+		emu_advance(MS);
+		assert_true(vfn_blk_wait(a.q, done, 1, 2, -1) >= 1);
+		assert_true(emu_now() - start < 5 * SEC);
+	} while (done[0] != &lost && done[1] != &lost);
+	assert_int_equal(lost.error, ETIMEDOUT);
+	finish(&a);
+}
+
 /* H2 */
 static void everything_ends_when_the_controller_goes(void **state)
 {
@@ -469,6 +580,8 @@ int main(void)
 		test(requests_that_the_queue_has_no_room_for_come_later),
 		test(queue_that_is_full_is_eagain_where_asked_for),
 		test(split_request_ends_once_with_its_first_error),
+		test(failed_command_among_others_keeps_its_status),
+		test(memory_that_is_not_mapped_is_copied_without_a_word),
 		test(waits_that_make_no_sense_are_einval),
 		test(wait_has_a_limit_of_its_own),
 		test(fewer_than_asked_for_come_when_the_time_is_up),
@@ -477,9 +590,11 @@ int main(void)
 		test(one_queue_stays_for_calls_that_wait),
 		test(bad_requests_are_not_submitted),
 		test(callbacks_are_called_and_may_submit),
+		test(callbacks_do_without_a_list),
 		test(others_that_end_meanwhile_stay),
 		test(cancelled_request_ends_with_ecanceled),
 		test(requests_have_limits_of_their_own),
+		test(request_is_late_among_others_that_are_not),
 		test(everything_ends_when_the_controller_goes),
 	};
 
