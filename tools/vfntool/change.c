@@ -2,42 +2,9 @@
 /* vfntool bind, unbind and reset: hand a device over, or back. */
 #include "vfntool.h"
 
-#include <signal.h>
 #include <stdlib.h>
 
 #include "apart.h"
-
-static const int signals[] = { SIGHUP, SIGINT, SIGTERM };
-
-#define NR_SIGNALS (sizeof(signals) / sizeof(signals[0]))
-
-static volatile sig_atomic_t caught;
-
-/* The first signal calls the change off, the second kills as ever. */
-static void note_signal(int sig)
-{
-	caught = sig;
-	signal(sig, SIG_DFL);
-}
-
-static void catch_signals(struct sigaction before[NR_SIGNALS])
-{
-	struct sigaction note = { .sa_handler = note_signal };
-
-	caught = 0;
-	for (size_t i = 0; i < NR_SIGNALS; i++) {
-		sigaction(signals[i], NULL, &before[i]);
-		/* as under nohup */
-		if (before[i].sa_handler != SIG_IGN)
-			sigaction(signals[i], &note, NULL);
-	}
-}
-
-static void release_signals(const struct sigaction before[NR_SIGNALS])
-{
-	for (size_t i = 0; i < NR_SIGNALS; i++)
-		sigaction(signals[i], &before[i], NULL);
-}
 
 static int report_step(const char *bdf, const char *step, void *arg)
 {
@@ -50,7 +17,7 @@ static int report_step(const char *bdf, const char *step, void *arg)
 		fflush(stdout);
 	}
 
-	return caught;
+	return caught_signal();
 }
 
 static int run(const struct request *req,
@@ -61,20 +28,19 @@ static int run(const struct request *req,
 		.report = report_step,
 		.arg = (void *)req,
 	};
-	struct sigaction before[NR_SIGNALS];
 	int ret;
 
 	if (go_apart && !req->dry_run)
 		go_apart();
 
-	catch_signals(before);
+	catch_signals();
 	ret = change(req, &steps);
-	release_signals(before);
+	release_signals();
 
 	if (ret)
 		complain_last_error();
-	if (caught)
-		return 128 + caught;
+	if (caught_signal())
+		return 128 + caught_signal();
 
 	return ret ? EXIT_FAILURE : EXIT_SUCCESS;
 }

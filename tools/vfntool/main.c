@@ -13,7 +13,7 @@
 
 #define MAX_REPEAT 1000000
 #define MAX_TIMEOUT_MS 3600000
-#define MAX_LENGTH (64 << 20)
+#define MAX_LENGTH (64 << 20) /* of what is kept in memory */
 
 /* What an option takes. */
 enum kind {
@@ -28,6 +28,7 @@ enum kind {
 #define TAKES(id) [id] = true
 #define TAKES_CHANGE TAKES(OPT_DEVICE), TAKES(OPT_DRY_RUN), TAKES(OPT_VERBOSE)
 #define TAKES_ADMIN TAKES(OPT_DEVICE), TAKES(OPT_JSON), TAKES(OPT_TIMEOUT)
+#define TAKES_DATA TAKES(OPT_JSON), TAKES(OPT_TIMEOUT), TAKES(OPT_LENGTH)
 #define TAKES_PASSTHRU \
 	TAKES(OPT_DEVICE), TAKES(OPT_JSON), [OPT_OPCODE... OPT_TIMEOUT] = true, \
 							   TAKES(OPT_DOORBELL), TAKES(OPT_QUEUES)
@@ -44,7 +45,7 @@ static const struct option_text {
 	{ 'd', "device", "BDF", TEXT, 0, 0, "the device, as 0000:01:00.0 or 01:00.0" },
 	{ 't', "driver", "DRIVER", TEXT, 0, 0,
 	  "driver to bind to, " DEFAULT_DRIVER " if not given" },
-	{ 'a', "all", NULL, FLAG, 0, 0, "all PCI devices, not just NVMe" },
+	{ 'a', "all", NULL, FLAG, 0, 0, "all PCI devices, not just NVMe; all blocks" },
 	{ 'j', "json", NULL, FLAG, 0, 0, "print JSON" },
 	{ 'n', "dry-run", NULL, FLAG, 0, 0,
 	  "check everything, say what would be done, do nothing" },
@@ -74,13 +75,13 @@ static const struct option_text {
 	{ 0, "raw-file", "FILE", TEXT, 0, 0, "the same from a file of 64 bytes" },
 	{ 0, "data", "HEX", TEXT, 0, 0, "bytes for the controller" },
 	{ 0, "data-file", "FILE", TEXT, 0, 0, "the same from a file" },
-	{ 0, "length", "SIZE", SIZE, 1, MAX_LENGTH, "bytes of data" },
+	{ 0, "length", "SIZE", SIZE, 1, INT64_MAX, "bytes of data" },
 	{ 0, "iova", "NUMBER", NUMBER, 0, UINT64_MAX, "where the controller finds the data" },
 	{ 0, "output", "FILE", TEXT, 0, 0, "write the data to a file afterwards" },
 	{ 0, "repeat", "NUMBER", NUMBER, 1, MAX_REPEAT,
 	  "how many times, as many at once as the queue holds" },
 	{ 0, "timeout", "MS", NUMBER, 1, MAX_TIMEOUT_MS,
-	  "how long to wait for completions, 10000 if not given" },
+	  "how long to wait for a command; 10000, or 30000 for blocks, if not given" },
 	{ 0, "depth", "NUMBER", NUMBER, 2, 65536, "entries of the queues, 32 if not given" },
 	{ 0, "doorbell", "NUMBER", NUMBER, 0, UINT32_MAX,
 	  "write this to the tail doorbell instead of the tail" },
@@ -91,7 +92,7 @@ static const struct option_text {
 	{ 0, "lsp", "NUMBER", NUMBER, 0, 0x7f, "log specific parameter" },
 	{ 0, "lsi", "NUMBER", NUMBER, 0, 0xffff, "log specific identifier" },
 	{ 0, "csi", "NUMBER", NUMBER, 0, 0xff, "command set" },
-	{ 0, "offset", "SIZE", SIZE, 0, UINT64_MAX - MAX_LENGTH, "where in the log page" },
+	{ 0, "offset", "SIZE", SIZE, 0, INT64_MAX, "where in the log page or namespace" },
 	{ 0, "rae", NULL, FLAG, 0, 0, "retain asynchronous event" },
 	{ 0, "fid", "NUMBER", NUMBER, 0, 0xff, "feature" },
 	{ 0, "select", "NUMBER", NUMBER, 0, 3, "0 current, 1 default, 2 saved, 3 what can be" },
@@ -102,7 +103,11 @@ static const struct option_text {
 	{ 0, "pi", "NUMBER", NUMBER, 0, 3, "type of protection information, 0 none" },
 	{ 0, "pil", "NUMBER", NUMBER, 0, 1, "where it is: 0 in the last bytes, 1 in the first" },
 	{ 0, "mset", "NUMBER", NUMBER, 0, 1, "metadata: 0 in a buffer apart, 1 behind each block" },
-	{ 0, "force", NULL, FLAG, 0, 0, "do not ask" },
+	{ 0, "force", NULL, FLAG, 0, 0, "do not ask, and overwrite whatever is there" },
+	{ 0, "pad", NULL, FLAG, 0, 0, "fill the last block up with zeros" },
+	{ 0, "verify", NULL, FLAG, 0, 0, "read again what was written" },
+	{ 0, "skip", "SIZE", SIZE, 0, INT64_MAX, "where to begin in the source" },
+	{ 0, "seek", "SIZE", SIZE, 0, INT64_MAX, "where to begin in the destination" },
 };
 
 _Static_assert(sizeof(options) / sizeof(options[0]) == NR_OPTIONS, "an option lacks its text");
@@ -112,70 +117,71 @@ static const struct command {
 	int (*run)(const struct request *req);
 	const char *description;
 	bool takes[NR_OPTIONS];
+	/* the device may be a namespace, BDF/NSID */
+	bool blocks;
+	/* operands that the command itself looks at, and how many */
+	const char *operands;
+	unsigned int least, most;
 } commands[] = {
-	{ "list",
-	  cmd_list,
-	  "list devices with driver, IOMMU group, NUMA node and users",
-	  { TAKES(OPT_ALL), TAKES(OPT_JSON), TAKES(OPT_VERBOSE) } },
-	{ "show",
-	  cmd_show,
-	  "show everything about a device",
-	  { TAKES(OPT_DEVICE), TAKES(OPT_JSON) } },
-	{ "bind",
-	  cmd_bind,
-	  "hand a device to a driver; record what it had",
-	  { TAKES_CHANGE, TAKES(OPT_DRIVER) } },
-	{ "unbind",
-	  cmd_unbind,
-	  "take a device from its driver; record what it had",
-	  { TAKES_CHANGE } },
-	{ "reset", cmd_reset, "give a device back to the recorded driver", { TAKES_CHANGE } },
-	{ "regs",
-	  cmd_regs,
-	  "print the registers of a controller, field by field",
-	  { TAKES(OPT_DEVICE), TAKES(OPT_JSON), TAKES(OPT_ENABLE) } },
-	{ "id-ctrl", cmd_id_ctrl, "print what a controller says of itself", { TAKES_ADMIN } },
-	{ "id-ns",
-	  cmd_id_ns,
-	  "print what it says of a namespace",
-	  { TAKES_ADMIN, TAKES(OPT_NSID) } },
-	{ "list-ns",
-	  cmd_list_ns,
-	  "list the namespaces of a controller",
-	  { TAKES_ADMIN, TAKES(OPT_NSID), TAKES(OPT_ALLOCATED) } },
-	{ "smart", cmd_smart, "print its health", { TAKES_ADMIN, TAKES(OPT_NSID) } },
-	{ "error-log",
-	  cmd_error_log,
-	  "print the errors that it remembers",
-	  { TAKES_ADMIN, TAKES(OPT_ENTRIES) } },
-	{ "get-log",
-	  cmd_get_log,
-	  "print any log page",
-	  { TAKES_ADMIN, TAKES(OPT_NSID), TAKES(OPT_LENGTH), TAKES(OPT_OUTPUT),
-	    [OPT_LID... OPT_RAE] = true } },
-	{ "get-feature",
-	  cmd_get_feature,
-	  "print a feature",
-	  { TAKES_ADMIN, TAKES(OPT_NSID), TAKES(OPT_FID), TAKES(OPT_SELECT), TAKES(OPT_CDW11),
-	    TAKES(OPT_LENGTH) } },
-	{ "set-feature",
-	  cmd_set_feature,
-	  "change a feature and print it",
-	  { TAKES_ADMIN, TAKES(OPT_NSID), TAKES(OPT_FID), TAKES(OPT_VALUE), TAKES(OPT_SAVE),
-	    TAKES(OPT_CDW12), TAKES(OPT_CDW13), TAKES(OPT_CDW15), TAKES(OPT_DATA),
-	    TAKES(OPT_DATA_FILE), TAKES(OPT_LENGTH) } },
-	{ "format",
-	  cmd_format,
-	  "format a namespace, after a question",
-	  { TAKES_ADMIN, TAKES(OPT_NSID), TAKES(OPT_DRY_RUN), [OPT_LBAF... OPT_FORCE] = true } },
-	{ "admin-passthru",
-	  cmd_admin_passthru,
-	  "send any admin command, checked by nobody",
-	  { TAKES_PASSTHRU } },
-	{ "io-passthru",
-	  cmd_io_passthru,
-	  "send any I/O command, checked by nobody",
-	  { TAKES_PASSTHRU, TAKES(OPT_DEPTH) } },
+	{ "list", cmd_list, "list devices with driver, IOMMU group, NUMA node and users",
+	  .takes = { TAKES(OPT_ALL), TAKES(OPT_JSON), TAKES(OPT_VERBOSE) } },
+	{ "show", cmd_show, "show everything about a device",
+	  .takes = { TAKES(OPT_DEVICE), TAKES(OPT_JSON) } },
+	{ "bind", cmd_bind, "hand a device to a driver; record what it had",
+	  .takes = { TAKES_CHANGE, TAKES(OPT_DRIVER) } },
+	{ "unbind", cmd_unbind, "take a device from its driver; record what it had",
+	  .takes = { TAKES_CHANGE } },
+	{ "reset", cmd_reset, "give a device back to the recorded driver",
+	  .takes = { TAKES_CHANGE } },
+	{ "regs", cmd_regs, "print the registers of a controller, field by field",
+	  .takes = { TAKES(OPT_DEVICE), TAKES(OPT_JSON), TAKES(OPT_ENABLE) } },
+	{ "id-ctrl", cmd_id_ctrl, "print what a controller says of itself",
+	  .takes = { TAKES_ADMIN } },
+	{ "id-ns", cmd_id_ns, "print what it says of a namespace",
+	  .takes = { TAKES_ADMIN, TAKES(OPT_NSID) } },
+	{ "list-ns", cmd_list_ns, "list the namespaces of a controller",
+	  .takes = { TAKES_ADMIN, TAKES(OPT_NSID), TAKES(OPT_ALLOCATED) } },
+	{ "smart", cmd_smart, "print its health", .takes = { TAKES_ADMIN, TAKES(OPT_NSID) } },
+	{ "error-log", cmd_error_log, "print the errors that it remembers",
+	  .takes = { TAKES_ADMIN, TAKES(OPT_ENTRIES) } },
+	{ "get-log", cmd_get_log, "print any log page",
+	  .takes = { TAKES_ADMIN, TAKES(OPT_NSID), TAKES(OPT_LENGTH), TAKES(OPT_OUTPUT),
+		     [OPT_LID... OPT_RAE] = true } },
+	{ "get-feature", cmd_get_feature, "print a feature",
+	  .takes = { TAKES_ADMIN, TAKES(OPT_NSID), TAKES(OPT_FID), TAKES(OPT_SELECT),
+		     TAKES(OPT_CDW11), TAKES(OPT_LENGTH) } },
+	{ "set-feature", cmd_set_feature, "change a feature and print it",
+	  .takes = { TAKES_ADMIN, TAKES(OPT_NSID), TAKES(OPT_FID), TAKES(OPT_VALUE),
+		     TAKES(OPT_SAVE), TAKES(OPT_CDW12), TAKES(OPT_CDW13), TAKES(OPT_CDW15),
+		     TAKES(OPT_DATA), TAKES(OPT_DATA_FILE), TAKES(OPT_LENGTH) } },
+	{ "format", cmd_format, "format a namespace, after a question",
+	  .takes = { TAKES_ADMIN, TAKES(OPT_NSID), TAKES(OPT_DRY_RUN),
+		     [OPT_LBAF... OPT_FORCE] = true } },
+	{ "read", cmd_read, "read blocks, to print them or into a file",
+	  .takes = { TAKES_DATA, TAKES(OPT_DEVICE), TAKES(OPT_OFFSET), TAKES(OPT_OUTPUT),
+		     TAKES(OPT_VERIFY) },
+	  .blocks = true },
+	{ "write", cmd_write, "write blocks, from a file or the command line",
+	  .takes = { TAKES_DATA, TAKES(OPT_DEVICE), TAKES(OPT_OFFSET), TAKES(OPT_DATA),
+		     TAKES(OPT_DATA_FILE), TAKES(OPT_VERIFY), TAKES(OPT_PAD), TAKES(OPT_FORCE) },
+	  .blocks = true },
+	{ "copy", cmd_copy,
+	  "copy a namespace to a file, a file to a namespace, or a namespace to another",
+	  .takes = { TAKES_DATA, TAKES(OPT_SKIP), TAKES(OPT_SEEK), TAKES(OPT_VERIFY),
+		     TAKES(OPT_PAD), TAKES(OPT_FORCE) },
+	  .operands = "SOURCE DESTINATION", .least = 2, .most = 2 },
+	{ "discard", cmd_discard, "tell a namespace that blocks are not needed any more",
+	  .takes = { TAKES_DATA, TAKES(OPT_DEVICE), TAKES(OPT_OFFSET), TAKES(OPT_ALL),
+		     TAKES(OPT_FORCE) },
+	  .blocks = true },
+	{ "zero", cmd_zero, "write zeros",
+	  .takes = { TAKES_DATA, TAKES(OPT_DEVICE), TAKES(OPT_OFFSET), TAKES(OPT_ALL),
+		     TAKES(OPT_FORCE) },
+	  .blocks = true },
+	{ "admin-passthru", cmd_admin_passthru, "send any admin command, checked by nobody",
+	  .takes = { TAKES_PASSTHRU } },
+	{ "io-passthru", cmd_io_passthru, "send any I/O command, checked by nobody",
+	  .takes = { TAKES_PASSTHRU, TAKES(OPT_DEPTH) } },
 };
 
 #define NR_COMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -187,6 +193,7 @@ static const struct command {
 struct line {
 	const char *command;
 	const char *device;
+	unsigned int noperands;
 	struct request req;
 };
 
@@ -222,9 +229,17 @@ static void print_options_of(FILE *out, const struct command *c)
 	fputc('\n', out);
 }
 
+static const char *operands_of(const struct command *c)
+{
+	if (c->operands)
+		return c->operands;
+
+	return !c->takes[OPT_DEVICE] ? "" : c->blocks ? "BDF[/NSID]" : "BDF";
+}
+
 static void print_form(FILE *out)
 {
-	fputs("usage: vfntool COMMAND [BDF] [OPTION...]\n"
+	fputs("usage: vfntool COMMAND [BDF|OPERAND...] [OPTION...]\n"
 	      "       vfntool -d BDF [-t DRIVER] [-v]      the same as bind\n",
 	      out);
 }
@@ -236,8 +251,7 @@ static void print_help(FILE *out)
 	for (size_t i = 0; i < NR_COMMANDS; i++) {
 		const struct command *c = &commands[i];
 
-		fprintf(out, "  %-6s %-4s %s", c->name, c->takes[OPT_DEVICE] ? "BDF" : "",
-			c->description);
+		fprintf(out, "  %-6s %-4s %s", c->name, operands_of(c), c->description);
 		print_options_of(out, c);
 	}
 
@@ -356,14 +370,54 @@ static int read_operands(int argc, char **argv, struct line *line)
 	if (optind < argc)
 		line->command = argv[optind++];
 
-	if (optind < argc) {
-		if (line->device)
-			return usage_error("device given twice", ": ", argv[optind]);
-		line->req.values[OPT_DEVICE].given = true;
-		line->device = argv[optind++];
+	for (; optind < argc; optind++) {
+		if (line->noperands == MAX_OPERANDS)
+			return usage_error("surplus argument", ": ", argv[optind]);
+		line->req.operands[line->noperands++] = argv[optind];
 	}
 
-	return optind < argc ? usage_error("surplus argument", ": ", argv[optind]) : 0;
+	return 0;
+}
+
+/* The operand that most commands have: a device, which an option may have given, too. */
+static int take_device(struct line *line, const struct command *c)
+{
+	const char *const *operands = line->req.operands;
+
+	if (line->noperands) {
+		if (!c->takes[OPT_DEVICE])
+			return usage_error(c->name, " takes no device: ", operands[0]);
+		if (line->device)
+			return usage_error("device given twice", ": ", operands[0]);
+		line->device = operands[0];
+	}
+	if (line->noperands > 1)
+		return usage_error("surplus argument", ": ", operands[1]);
+	if (!c->takes[OPT_DEVICE])
+		return 0;
+	if (!line->device)
+		return usage_error(c->name, " needs the address of a device", "");
+
+	line->req.name = line->device;
+	if (c->blocks ? !parse_namespace(line->device, line->req.bdf) :
+			vfn_pci_parse_bdf(line->device, line->req.bdf))
+		return usage_error(c->blocks ? "no namespace such as 0000:01:00.0/1" :
+					       "no PCI address such as 0000:01:00.0",
+				   ": ", line->device);
+
+	return 0;
+}
+
+static int check_operands(struct line *line, const struct command *c)
+{
+	if (!c->operands)
+		return take_device(line, c);
+	if (line->noperands < c->least)
+		return usage_error(c->name, " needs ", c->operands);
+	if (line->noperands > c->most)
+		return usage_error("surplus argument", ": ", line->req.operands[c->most]);
+
+	return 0;
 }
 
 /* Options of which one at most makes sense. */
@@ -387,6 +441,7 @@ static int check_line(struct line *line, const struct command **command)
 {
 	struct request *req = &line->req;
 	const struct command *c;
+	int status;
 
 	if (!line->command && !line->device)
 		return usage_error("no command", "", "");
@@ -400,10 +455,12 @@ static int check_line(struct line *line, const struct command **command)
 			return usage_error(c->name, " does not take --", options[o].name);
 	}
 
-	if (c->takes[OPT_DEVICE] && !line->device)
-		return usage_error(c->name, " needs the address of a device", "");
-	if (line->device && vfn_pci_parse_bdf(line->device, req->bdf))
-		return usage_error("no PCI address such as 0000:01:00.0", ": ", line->device);
+	status = check_operands(line, c);
+	if (status)
+		return status;
+	if (c->takes[OPT_LENGTH] && !c->takes[OPT_SEEK] && !c->blocks &&
+	    req->values[OPT_LENGTH].number > MAX_LENGTH)
+		return usage_error("--length: more than 64M", ": ", req->values[OPT_LENGTH].text);
 
 	*command = c;
 	req->driver = is_given(req, OPT_DRIVER) ? req->values[OPT_DRIVER].text : DEFAULT_DRIVER;
@@ -442,9 +499,10 @@ static void print_completion(void)
 		printf("%s ", commands[i].name);
 	fputs("--help --version --completion' ;;\n"
 	      "    esac\n"
-	      "    [[ $COMP_CWORD -gt 1 && $words == *--device* ]] &&\n"
+	      "    [[ $COMP_CWORD -gt 1 && ${COMP_WORDS[1]} != list ]] &&\n"
 	      "        words+=$(cd /sys/bus/pci/devices 2>/dev/null && echo *)\n"
 	      "    COMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n"
+	      "    [[ ${COMP_WORDS[1]} == copy ]] && COMPREPLY+=($(compgen -f -- \"$cur\"))\n"
 	      "}\n"
 	      "complete -F _vfntool vfntool\n",
 	      stdout);

@@ -67,7 +67,7 @@ void put_text(FILE *out, const char *s)
 bool parse_number(const char *text, uint64_t max, bool size, uint64_t *value)
 {
 	bool hex = text[0] == '0' && (text[1] == 'x' || text[1] == 'X');
-	static const char units[] = "KMG";
+	static const char units[] = "KMGT";
 	const char *unit;
 	char *end;
 
@@ -91,6 +91,23 @@ bool parse_number(const char *text, uint64_t max, bool size, uint64_t *value)
 	}
 
 	return !*end && *value <= max;
+}
+
+bool parse_namespace(const char *name, char bdf[VFN_PCI_BDF_LEN])
+{
+	const char *slash = strchrnul(name, '/');
+	char text[VFN_PCI_BDF_LEN];
+	uint64_t nsid;
+
+	if ((size_t)(slash - name) >= sizeof(text))
+		return false;
+	memcpy(text, name, (size_t)(slash - name));
+	text[slash - name] = '\0';
+
+	if (*slash && (!parse_number(slash + 1, UINT32_MAX - 1, false, &nsid) || !nsid))
+		return false;
+
+	return !vfn_pci_parse_bdf(text, bdf);
 }
 
 static int hex_digit(char c)

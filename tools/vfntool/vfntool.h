@@ -72,6 +72,10 @@ enum option_id {
 	OPT_PIL,
 	OPT_MSET,
 	OPT_FORCE,
+	OPT_PAD,
+	OPT_VERIFY,
+	OPT_SKIP,
+	OPT_SEEK,
 	NR_OPTIONS,
 };
 
@@ -83,9 +87,13 @@ struct value {
 	bool relative;
 };
 
-/* The command line after it was checked: @bdf is normalised. */
+#define MAX_OPERANDS 16
+
+/* The command line after it was checked: @bdf is normalised, @name is how it was written, with a namespace where one may be. */
 struct request {
 	char bdf[VFN_PCI_BDF_LEN];
+	const char *name;
+	const char *operands[MAX_OPERANDS];
 	const char *driver;
 	bool all;
 	bool json;
@@ -122,6 +130,11 @@ int cmd_get_log(const struct request *req);
 int cmd_get_feature(const struct request *req);
 int cmd_set_feature(const struct request *req);
 int cmd_format(const struct request *req);
+int cmd_read(const struct request *req);
+int cmd_write(const struct request *req);
+int cmd_copy(const struct request *req);
+int cmd_discard(const struct request *req);
+int cmd_zero(const struct request *req);
 
 /* "vfntool: " and a line on stderr; what the library said. Both return 1. */
 int complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
@@ -136,8 +149,11 @@ int complain_usage(const char *text);
  */
 void put_text(FILE *out, const char *s);
 
-/* A number from 0 to @max, decimal or after 0x hexadecimal; a size may end in K, M or G. */
+/* A number from 0 to @max, decimal or after 0x hexadecimal; a size may end in K, M, G or T. */
 bool parse_number(const char *text, uint64_t max, bool size, uint64_t *value);
+
+/* Whether @name is an address with or without "/NSID"; normalises the address. */
+bool parse_namespace(const char *name, char bdf[VFN_PCI_BDF_LEN]);
 
 /* Bytes of @text, two hexadecimal digits each; how many, or -1. @bytes may be NULL. */
 ssize_t parse_hex(const char *text, uint8_t *bytes);
@@ -147,6 +163,28 @@ unsigned int utf8_length(const char *s);
 
 /* Whether the character at @s, of @len bytes, does something to a terminal. */
 bool is_control(const char *s, unsigned int len);
+
+/*
+ * signals.c: the first HUP, INT or TERM calls off what is being done, a second one kills as ever. Those that are ignored, as
+ * under nohup, stay that. caught_signal() is 0 for none.
+ */
+void catch_signals(void);
+void release_signals(void);
+int caught_signal(void);
+
+/* progress.c: how far it is, on standard error where that is a terminal, and not with --json. */
+struct progress {
+	const char *what;
+	uint64_t total; /* bytes; 0 for not known */
+	uint64_t start_ns, next_ns;
+	bool shown;
+};
+
+void progress_begin(struct progress *p, const struct request *req, const char *what,
+		    uint64_t total);
+void progress_show(struct progress *p, uint64_t done);
+void progress_end(struct progress *p);
+double seconds_since(const struct progress *p);
 
 /*
  * Reports are written to memory and come out whole or not at all. report_open()

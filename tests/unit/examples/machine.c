@@ -126,12 +126,12 @@ static void mount_disk(void)
 	emu_file("/proc/self/mountinfo", "1 1 259:9 / /data rw - ext4 /dev/nvme9n1 rw\n");
 }
 
-/* The command with this number in this queue of those with this opcode fails. */
-static void fail_command(struct emu_nvme *nvme, const char *which)
+/* The command with this number in this queue of those with this opcode, and perhaps more behind it: "QID:OPCODE:N[:COUNT]". */
+static void fail_command(struct emu_nvme *nvme, const char *which, enum emu_fault_kind kind)
 {
-	struct emu_fault fault = { .kind = EMU_STATUS, .status = 0x4006 };
+	struct emu_fault fault = { .kind = kind, .status = 0x4006 };
 
-	(void)sscanf(which, "%d:%d:%u", &fault.qid, &fault.opcode, &fault.nth);
+	(void)sscanf(which, "%d:%d:%u:%u", &fault.qid, &fault.opcode, &fault.nth, &fault.count);
 	(void)emu_nvme_fault(nvme, &fault);
 }
 
@@ -181,7 +181,11 @@ int main(int argc, char **argv)
 				     &(struct emu_fault){ .kind = EMU_LOSE,
 							  .opcode = atoi(getenv("EXAMPLE_LOSE")) });
 	if (getenv("EXAMPLE_FAIL"))
-		fail_command(nvme, getenv("EXAMPLE_FAIL"));
+		fail_command(nvme, getenv("EXAMPLE_FAIL"), EMU_STATUS);
+	if (getenv("EXAMPLE_DROP"))
+		fail_command(nvme, getenv("EXAMPLE_DROP"), EMU_LOSE);
+	if (getenv("EXAMPLE_NO_ZEROES"))
+		emu_nvme_identify_ctrl(nvme)[520] &= (uint8_t)~8; /* ONCS */
 	if (getenv("EXAMPLE_COUNTS"))
 		spoil_counts(nvme);
 	peer.pci.bdf = EMU_BDF2;

@@ -11,9 +11,11 @@ import json
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
@@ -410,6 +412,184 @@ def what_a_controller_says_is_not_believed():
     assert answer("list-ns", BDF, EXAMPLE_COUNTS="1")["namespaces"][0]["block_size"] is None
     says(run("list-ns", BDF, EXAMPLE_COUNTS="1").stdout.decode(), "blocks of no size that makes sense and 65535 of metadata")
     says(run("list-ns", BDF, EXAMPLE_LOOP="1", status=1).stderr.decode(), "its list of namespaces has 1 after 1")
+
+
+NS = BDF + "/1"
+SIZE = 65536 * 512
+
+
+def noise(length, start=0):
+    """Bytes that differ from block to block."""
+    return b"".join((at * 0x9E3779B97F4A7C15 % 2**64).to_bytes(8, "little") for at in range(start + 1, start + 1 + length // 8))
+
+
+@test
+def blocks_are_printed_and_copied_with_their_holes():
+    output = run("read", NS, EXAMPLE_FILL="1").stdout.decode()
+    assert output.startswith("00000000  01 00") and output.count("\n") == 32, output
+    result = answer("read", BDF, "--offset", "512", "--length", "1K", EXAMPLE_FILL="1")
+    assert result["data"][:16] == "4100000000000000" and (result["nsid"], result["offset"], result["length"]) == (1, 512, 1024)
+    with tempfile.TemporaryDirectory() as folder:
+        source, sink, disk = (pathlib.Path(folder) / name for name in ("source", "sink", "disk"))
+        data = noise(100 * 1024) + bytes(5 << 20) + noise(64 * 1024, 7) + bytes(1 << 20)
+        source.write_bytes(data)
+        says(run("copy", str(source), BDF, "--verify", EXAMPLE_DISK=str(disk)).stdout.decode(),
+             f"{source} to {NS}: {len(data)} bytes, verified, ", " of them zeros")
+        assert disk.read_bytes() == data[:-1 << 20].rstrip(b"\0") + bytes(-len(data[:-1 << 20].rstrip(b"\0")) % 4096)
+        # where something else was; a controller without a command for it gets zeros written
+        for extra in ({}, {"EXAMPLE_NO_ZEROES": "1"}):
+            run("copy", str(source), BDF, "--seek", "1M", "--force", EXAMPLE_FILL="1", EXAMPLE_DISK=str(disk), **extra)
+            assert disk.read_bytes()[1 << 20:][:len(data)] == data and not zeros(disk.read_bytes()[:512])
+        result = answer("copy", NS, str(sink), "--verify", EXAMPLE_START=str(disk))
+        assert (result["from"], result["to"], result["bytes"], result["verified"]) == (NS, str(sink), SIZE, True), result
+        assert sink.read_bytes()[1 << 20:][:len(data)] == data and result["zeros"] > 5 << 20
+        run("copy", NS, str(sink), EXAMPLE_START=str(source))
+        assert sink.read_bytes() == data + bytes(SIZE - len(data)) and sink.stat().st_blocks * 512 < 1 << 20
+        # into a file that has something there: the rest stays
+        sink.write_bytes(b"x" * 4096)
+        run("copy", NS, str(sink), "--seek", "1K", "--skip", "512", "--length", "512")
+        assert sink.read_bytes() == b"x" * 1024 + bytes(512) + b"x" * 2560
+        run("read", NS, "--offset", "512", "--length", "1K", "--output", str(sink), EXAMPLE_START=str(source))
+        assert sink.read_bytes() == data[512:1536]
+        run("write", NS, "--data", "01 fe", "--pad", "--offset", "1K", EXAMPLE_DISK=str(disk))
+        assert disk.read_bytes()[1022:1028] == b"\0\0\1\xfe\0\0"
+        run("write", NS, "--data-file", str(source), "--length", "1K", "--verify", EXAMPLE_DISK=str(disk))
+        assert disk.read_bytes()[:1026] == data[:1024] + bytes(2)
+        says(run("copy", NS, BDF + "/2", "--length", "16K", "--verify", EXAMPLE_TWO="1", EXAMPLE_FILL="1").stdout.decode(),
+             f"{NS} to {BDF}/2: 16384 bytes, verified")
+        run("copy", NS, "0000:02:00.0/1", EXAMPLE_PEER="1", EXAMPLE_FILL="1")
+        out = subprocess.run([*command(TOOL), "copy", NS, "-", "--length", "1M"], stdout=subprocess.PIPE, timeout=60, check=True,
+                             env=os.environ | {"EXAMPLE_START": str(source)}).stdout
+        assert out == data[:1 << 20]
+
+
+# T8
+@test
+def copies_that_do_not_fit_are_refused_before_anything_is_written():
+    with tempfile.TemporaryDirectory() as folder:
+        path, disk = pathlib.Path(folder) / "file", pathlib.Path(folder) / "disk"
+
+        def refused(*args, text, status=1, **environment):
+            says(run(*args, status=status, EXAMPLE_DISK=str(disk), **environment).stderr.decode(), text)
+            assert not disk.exists() or zeros(disk.read_bytes()), "something was written"
+
+        path.write_bytes(b"x" * 1000)
+        refused("copy", str(path), NS, text=f"{path}: 1000 bytes, and {NS} has blocks of 512: --pad fills the last one up")
+        refused("copy", str(path), NS, "--length", "1M", "--pad", text=f"{path}: 1000 bytes, and --length wants 1048576")
+        refused("copy", str(path), NS, "--skip", "2K", text="it ends before 2048")
+        refused("copy", str(path), NS, "--pad", "--seek", "100", text="blocks of 512 bytes: 100 is no multiple of that, 512 is")
+        refused("copy", str(path), NS, "--pad", "--seek", str(SIZE - 512), text="has room for 512 bytes, and")
+        refused("copy", str(path), NS, "--pad", "--seek", "1T", text="there are no 0 from 1099511627776 on")
+        refused("copy", NS, str(path), "--length", "1000", text="1000 is no multiple of that, 1024 is")
+        refused("copy", NS, BDF, text="source and destination overlap")
+        refused("copy", NS, BDF + "/2", text="has room for 409600 bytes", EXAMPLE_TWO="1")
+        refused("copy", NS, "/dev/null", "--verify", text="/dev/null cannot be read again: leave --verify out")
+        refused("copy", folder, NS, text="Is a directory")
+        refused("copy", str(path / "none"), NS, text="Not a directory")
+        refused("copy", str(path), BDF + "/7", text="has no namespace 7")
+        refused("copy", str(path), NS, "--pad", text="nvme9n1 is mounted on /data", EXAMPLE_MOUNTED="1")
+        path.write_bytes(b"")
+        refused("copy", str(path), NS, text="empty")
+        refused("read", NS, "--length", "128M", text=f"{NS} has {SIZE} bytes: there are no 134217728 from 0 on")
+        refused("zero", NS, "--length", "100", text="100 is no multiple of that")
+        refused("discard", NS, "--length", "32M", "--offset", "512", text="there are no 33554432 from 512 on")
+    for args, text in ((["copy", NS], "copy needs SOURCE DESTINATION"), (["copy", "a", "b"], "cp(1) is for files"),
+                       (["copy", NS, "a", "b"], "surplus argument: b"), (["read", BDF + "/0"], "no namespace such as"),
+                       (["read", BDF + "/x"], "no namespace"), (["read", "a/b"], "no namespace"), (["zero", NS], "--length, or --all"),
+                       (["write", NS], "write needs --data-file"), (["read", NS, "--verify"], "--verify is for --output"),
+                       (["write", NS, "--data", "0x1"], "--data: no bytes"), (["id-ctrl", BDF + "/1"], "no PCI address")):
+        usage_error(*args, text=text)
+
+
+@test
+def what_is_there_is_overwritten_only_by_force():
+    with tempfile.TemporaryDirectory() as folder:
+        source, sink = pathlib.Path(folder) / "source", pathlib.Path(folder) / "sink"
+        swap = bytearray(8192)
+        swap[1024:1036] = (1).to_bytes(4, "little") + (8).to_bytes(4, "little") + bytes(4)
+        swap[4086:4096] = b"SWAPSPACE2"
+        table = bytearray(512)
+        table[446:462] = bytes([0, 0, 2, 0, 0x83, 0, 0, 0]) + (2048).to_bytes(4, "little") + (8192).to_bytes(4, "little")
+        table[510:512] = b"\x55\xaa"
+        raid = bytearray(SIZE)
+        raid[SIZE - 65536:SIZE - 65536 + 12] = (0xa92b4efc).to_bytes(4, "little") + bytes([0, 0, 0, 0, 90, 0, 0, 0])
+        for content, what in ((swap, "swap"), (table, "dos"), (raid, "linux_raid_member")):
+            source.write_bytes(content)
+            for args in (["zero", NS, "--all"], ["discard", NS, "--length", "512"], ["write", NS, "--data", "00", "--pad"],
+                         ["copy", BDF + "/2", NS, "--length", "4K"]):
+                said = run(*args, status=1, EXAMPLE_START=str(source), EXAMPLE_DISK=str(sink), EXAMPLE_TWO="1").stderr.decode()
+                if "no libblkid" not in said:
+                    says(said, f"{NS}: there is a file system or partition table ({what}): --force overwrites it")
+                assert sink.read_bytes()[:512] == content[:512] and sink.stat().st_size >= len(bytes(content).rstrip(b"\0"))
+                run(*args, "--force", EXAMPLE_START=str(source), EXAMPLE_TWO="1")
+        source.write_bytes(swap)
+        run("zero", NS, "--all", "--force", EXAMPLE_START=str(source), EXAMPLE_DISK=str(sink))
+        assert zeros(sink.read_bytes())
+        result = answer("zero", NS, "--offset", "1K", "--length", "512", "--force", EXAMPLE_FILL="1", EXAMPLE_DISK=str(sink))
+        assert result == {"bdf": BDF, "nsid": 1, "offset": 1024, "bytes": 512}, result
+        data = sink.read_bytes()
+        assert zeros(data[1024:1536]) and data[1016:1024] != bytes(8) != data[1536:1544] and len(data) == SIZE
+        says(run("discard", NS, "--all", "--force", EXAMPLE_FILL="1").stdout.decode(), f"{NS}: discard: {SIZE} bytes from 0 on\n")
+
+
+@test
+def what_goes_wrong_half_way_leaves_what_is_before_it():
+    with tempfile.TemporaryDirectory() as folder:
+        source, sink, disk = (pathlib.Path(folder) / name for name in ("source", "sink", "disk"))
+        data = noise(6 << 20)
+        source.write_bytes(data)
+        # a block that cannot be read: whatever is before it is there. Chunks of 4 MiB take 8 commands
+        done = run("copy", NS, str(sink), status=3, EXAMPLE_START=str(source), EXAMPLE_FAIL="-1:2:12:4000000000")
+        says(done.stderr.decode(), "read of 1 blocks from 8192 on: Internal Error",
+             f"copy: called off: the first {4 << 20} bytes are in {sink}")
+        assert sink.read_bytes() == data[:4 << 20]
+        # once is not always
+        run("copy", NS, str(sink), EXAMPLE_START=str(source), EXAMPLE_FAIL="-1:2:12")
+        assert sink.read_bytes() == data + bytes(SIZE - len(data))
+        done = run("copy", str(source), NS, status=3, EXAMPLE_DISK=str(disk), EXAMPLE_FAIL="-1:1:12:4000000000")
+        says(done.stderr.decode(), "write of 1 blocks from 8192 on: ", f"the first {4 << 20} bytes are in {NS}")
+        assert disk.read_bytes()[:4 << 20] == data[:4 << 20]
+        done = run("zero", NS, "--all", status=3, EXAMPLE_FAIL="-1:8:1:4000000000")
+        says(done.stderr.decode(), "write zeroes of ")
+        says(run("copy", NS, "/dev/full", status=1).stderr.decode(), "/dev/full: No space left on device", "the first 0 bytes")
+        done = run("copy", NS, str(sink), "--timeout", "100", status=4, EXAMPLE_DROP="-1:2:12:4000000000")
+        says(done.stderr.decode(), "read of 8192 blocks from 8192 on: ", f"the first {4 << 20} bytes")
+        # a pipe that ends too early, or off a block
+        for sent, args, text in ((1024, ["--length", "2K"], "it ends after 1024 bytes, and --length wants 2048"),
+                                 (1200, [], "standard input: 1200 bytes, and ")):
+            done = subprocess.run([*command(TOOL), "copy", "-", NS, *args], input=data[:sent], capture_output=True, timeout=60,
+                                  check=False, env=os.environ | {"EXAMPLE_DISK": str(disk)})
+            assert done.returncode == 1 and disk.read_bytes() == data[:1024] + bytes(3072), done
+            says(done.stderr.decode(), text, f"copy: called off: the first 1024 bytes are in {NS}")
+
+
+@test
+def signal_calls_a_copy_off_after_what_was_begun():
+    with tempfile.TemporaryDirectory() as folder:
+        disk = pathlib.Path(folder) / "disk"
+        data = noise(5 << 20)
+        with subprocess.Popen([*command(TOOL), "copy", "-", NS], stdin=subprocess.PIPE, stderr=subprocess.PIPE,
+                              env=os.environ | {"EXAMPLE_DISK": str(disk)}) as process:
+            process.stdin.write(data)
+            process.stdin.flush()
+            time.sleep(0.5)
+            process.send_signal(signal.SIGINT)
+            said = process.stderr.read().decode()
+            assert process.wait(60) == 130, said
+        says(said, f"copy: called off: the first {len(data)} bytes are in {NS}")
+        assert disk.read_bytes() == data
+
+
+@test
+def progress_is_for_terminals():
+    with tempfile.TemporaryDirectory() as folder:
+        fifo, disk = pathlib.Path(folder) / "fifo", pathlib.Path(folder) / "disk"
+        os.mkfifo(fifo)
+        with subprocess.Popen(["sh", "-c", 'exec >"$1"; head -c 4194304 /dev/zero; sleep 0.5; head -c 4194304 /dev/zero', "sh",
+                               str(fifo)]) as writer:
+            said = on_terminal("copy", str(fifo), NS, written="", EXAMPLE_DISK=str(disk))
+            writer.wait()
+        says(said, "\rcopy", " MiB/s ", f"{fifo} to {NS}: 8388608 bytes, 8388608 of them zeros")
 
 
 # T1, T2

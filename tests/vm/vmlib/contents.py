@@ -4,6 +4,7 @@
 import atexit
 import os
 import pathlib
+import shutil
 import threading
 
 from images.initramfs import Initramfs
@@ -44,6 +45,8 @@ def write(kernel, build, path):
         image.file(f"vfn/{file.name}", file)
     for file in sorted((HERE / "cases").glob("*.sh")):
         image.file(f"vfn/bin/{file.name}", file)
+    # the kernel's own judge of what was copied
+    image.program("vfn/bin/e2fsck", shutil.which("e2fsck", path=f"{os.environ['PATH']}:/sbin:/usr/sbin"))
     for file in programs(build):
         image.program(f"vfn/bin/{file.name}", file)
     image.write(path)
