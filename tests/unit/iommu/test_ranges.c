@@ -77,6 +77,7 @@ static void ranges_that_are_many_are_all_there(void **state)
 {
 	static const unsigned int many[] = { 16, 17 };
 
+	emu_iommu()->no_vfio = with_iommufd();
 	for (size_t i = 0; i < UNIT_ARRAY_SIZE(many); i++) {
 		emu_iommu()->nranges = many[i];
 		for (unsigned int n = 0; n < many[i]; n++)
