@@ -212,6 +212,15 @@ int vfn_blk_unregister(struct vfn_blk *blk, void *mem);
  */
 
 /**
+ * vfn_blk_last_status - status of the command for which the last call of this thread has failed
+ *
+ * Only meaningful right after one of the calls below has failed, as vfn_last_error() is.
+ *
+ * Return: as in &struct vfn_blk_req; 0 if no command has failed.
+ */
+uint16_t vfn_blk_last_status(void);
+
+/**
  * vfn_blk_read - read blocks
  * @blk: handle
  * @buf: receives them

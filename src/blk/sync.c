@@ -16,10 +16,18 @@ static int failed(const struct vfn_blk *blk, const struct vfn_blk_req *req)
 	static const char *const names[] = { "read",	"write",	"compare", "flush",
 					     "discard", "write zeroes", "verify" };
 
-	return vfn_fail(req->error, "%s/%u: %s of %llu blocks from %llu on: %s", blk->info.bdf,
-			blk->info.nsid, names[req->op], (unsigned long long)req->nlb,
-			(unsigned long long)req->lba,
-			req->status ? vfn_nvme_status_text(req->status) : strerror(req->error));
+	vfn_set_error(req->error, "%s/%u: %s of %llu blocks from %llu on: %s", blk->info.bdf,
+		      blk->info.nsid, names[req->op], (unsigned long long)req->nlb,
+		      (unsigned long long)req->lba,
+		      req->status ? vfn_nvme_status_text(req->status) : strerror(req->error));
+	vfn_set_status(req->status);
+
+	return -1;
+}
+
+uint16_t vfn_blk_last_status(void)
+{
+	return vfn_get_status();
 }
 
 static int execute(struct vfn_blk *blk, struct vfn_blk_req *req)

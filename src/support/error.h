@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include <vfn/support/log.h>
 
@@ -21,6 +22,10 @@ void vfn_set_error(int err, const char *fmt, ...) __attribute__((format(printf, 
 		vfn_set_error(__VA_ARGS__); \
 		-1; \
 	})
+
+/* The status of the command that the last error is about: set after it, and 0 again with the next one. */
+void vfn_set_status(uint16_t status);
+uint16_t vfn_get_status(void);
 
 /*
  * Around what may fail because something else is tried then: its failures are

@@ -20,6 +20,7 @@ static struct {
 } log_hook;
 
 static __thread char last_error[256];
+static __thread uint16_t last_status;
 static __thread unsigned int attempts;
 
 int vfn_log_init(void)
@@ -86,6 +87,7 @@ void vfn_set_error(int err, const char *fmt, ...)
 	(void)vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	(void)snprintf(last_error, sizeof(last_error), "%s", text);
+	last_status = 0;
 
 	level = attempts ? VFN_LOG_INFO : LOG_ERROR;
 	if (logv(level))
@@ -107,6 +109,16 @@ void vfn_end_attempt(void)
 const char *vfn_last_error(void)
 {
 	return last_error;
+}
+
+void vfn_set_status(uint16_t status)
+{
+	last_status = status;
+}
+
+uint16_t vfn_get_status(void)
+{
+	return last_status;
 }
 
 void *vfn_zalloc(size_t size)

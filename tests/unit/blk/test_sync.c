@@ -439,8 +439,12 @@ static void status_of_a_command_is_an_errno_with_a_name(void **state)
 							  .opcode = OP_READ,
 							  .status = cases[i].status });
 		assert_fails_with(vfn_blk_read(blk, mem, 64, 1), cases[i].err);
+		assert_int_equal(vfn_blk_last_status(), cases[i].status);
 		assert_error_has(cases[i].text);
 		assert_error_has("64");
+		/* a failure without a command */
+		assert_fails_with(vfn_blk_read(blk, mem, 0, 0), EINVAL);
+		assert_int_equal(vfn_blk_last_status(), 0);
 		emu_nvme_clear_faults(nvme);
 		assert_int_equal(vfn_blk_read(blk, mem, 0, 1), 0);
 	}

@@ -80,6 +80,7 @@ NAME(vfn_blk_alloc, void *(blk *, size_t));
 NAME(vfn_blk_free, int(blk *, void *));
 NAME(vfn_blk_register, int(blk *, void *, size_t));
 NAME(vfn_blk_unregister, int(blk *, void *));
+NAME(vfn_blk_last_status, uint16_t(void));
 NAME(vfn_blk_read, int(blk *, void *, uint64_t, uint64_t));
 NAME(vfn_blk_write, int(blk *, const void *, uint64_t, uint64_t));
 NAME(vfn_blk_readv, int(blk *, const struct iovec *, int, uint64_t));
