@@ -7,11 +7,30 @@ import re
 import shutil
 import stat
 import subprocess
+import tempfile
 
 from images.kernel import contents, plain_name
 
 # Parameters that a module is loaded with: every controller is to have a block device of its own.
 PARAMETERS = {"nvme-core.ko": "multipath=N"}
+
+# The system's, which is found where it always is, and no other one that there may be.
+PYTHON = "/usr/bin/python3"
+
+# Import what the second argument names; compile it, and whatever that needs, into the folder; print where each part belongs.
+COMPILE = """
+import importlib, os, pathlib, sys
+for name in sys.argv[2].split():
+    importlib.import_module(name)
+specs = [getattr(module, "__spec__", None) for module in list(sys.modules.values())]
+# os is built in, but shows where the others are
+found = [os.__file__, *(spec.origin for spec in specs if spec and spec.has_location)]
+import py_compile
+for number, path in enumerate(dict.fromkeys(found)):
+    target = f"{sys.argv[1]}/{number}"
+    py_compile.compile(path, cfile=target, doraise=True) if path.endswith(".py") else pathlib.Path(target).symlink_to(path)
+    print(target, path, sep="\t")
+"""
 
 
 class Initramfs:
@@ -66,6 +85,26 @@ class Initramfs:
         for applet in applets.split():
             if applet != "busybox":
                 self.link(f"bin/{applet}", "busybox")
+
+    def python(self, modules, folders, library):
+        """Add the system's Python with these modules, which are there or in these folders, and all that they import.
+
+        What is in the folders goes to where Debian has modules of packages; the library is what VFN_LIBRARY is to name.
+        """
+        self.program(PYTHON, PYTHON)
+        self.folder("usr/lib/python3/dist-packages")
+        with tempfile.TemporaryDirectory() as work:
+            found = subprocess.run([PYTHON, "-B", "-c", COMPILE, work, " ".join(modules)], check=True, text=True,
+                                   env={"PYTHONPATH": ":".join(map(str, folders)), "VFN_LIBRARY": str(library)},
+                                   stdout=subprocess.PIPE).stdout
+            for line in found.splitlines():
+                file, path = line.split("\t")
+                for folder in map(str, folders):
+                    path = path.replace(folder, "/usr/lib/python3/dist-packages")
+                if path.endswith(".py"):
+                    self.file(path + "c", file)
+                else:
+                    self.program(path, file)
 
     def modules(self, files):
         """Add kernel modules, and a list of them with their parameters in the order in which to load them."""

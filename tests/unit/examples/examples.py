@@ -252,7 +252,7 @@ def hello_blk_writes_and_reads_a_text():
 
 @test
 def copy_has_all_of_it_where_it_should_be():
-    second, both = ["-d", "0000:01:00.0", "-n", "2", "--to", "0000:01:00.0/1"], {"EXAMPLE_TWO": "1", "EXAMPLE_FILL": "2"}
+    second, both = [*BDF, "-n", "2", "--to", "0000:01:00.0/1"], {"EXAMPLE_TWO": "1", "EXAMPLE_FILL": "2"}
     words = b"".join(number.to_bytes(8, "little") for number in range(1, 51201))
     with tempfile.TemporaryDirectory() as folder:
         disk = pathlib.Path(folder) / "disk"
@@ -264,7 +264,8 @@ def copy_has_all_of_it_where_it_should_be():
             says(output, f"copied {length // 1024} KiB from 0000:01:00.0/2 to 0000:01:00.0/1")
             assert disk.read_bytes().rstrip(b"\0") == words[:length].rstrip(b"\0"), arguments
         # from another controller, whose disk has zeros
-        run("copy", "-d", "0000:02:00.0", "--to", "01:00.0", "-l", "1M", EXAMPLE_PEER="1", EXAMPLE_FILL="1", EXAMPLE_DISK=str(disk))
+        run("copy", "-d", "0000:02:00.0", "--to", "01:00.0", "-l", "1M", EXAMPLE_PEER="1", EXAMPLE_FILL="1",
+            EXAMPLE_DISK=str(disk))
         assert zeros(disk.read_bytes()[:2**20]) and disk.read_bytes()[2**20:2**20 + 8] == (2**17 + 1).to_bytes(8, "little")
 
 

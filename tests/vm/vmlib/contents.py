@@ -13,6 +13,9 @@ from vmlib.profile import HERE
 # Folders of the build tree whose programs a guest gets.
 PROGRAMS = ["tools", "examples", "tests/vm/guest"]
 
+# What its cases in Python import.
+PYTHON_MODULES = ["vfn", "tap", "glob"]
+
 
 class ContentsError(Exception):
     """The build tree lacks what the guest needs."""
@@ -43,12 +46,15 @@ def write(kernel, build, path):
         image.file(f"usr/share/{folder}/pci.ids", HERE / "guest/pci.ids")
     for file in sorted((HERE / "guest").glob("*.sh")):
         image.file(f"vfn/{file.name}", file)
-    for file in sorted((HERE / "cases").glob("*.sh")):
+    for file in sorted((HERE / "cases").glob("*.*")):
         image.file(f"vfn/bin/{file.name}", file)
     # the kernel's own judge of what was copied
     image.program("vfn/bin/e2fsck", shutil.which("e2fsck", path=f"{os.environ['PATH']}:/sbin:/usr/sbin"))
     for file in programs(build):
         image.program(f"vfn/bin/{file.name}", file)
+    library = pathlib.Path(build).resolve() / "src/libvfn.so.6"
+    image.file("lib/libvfn.so.6", library)
+    image.python(PYTHON_MODULES, [HERE.parents[1] / "python", HERE.parent / "unit"], library)
     image.write(path)
 
 
