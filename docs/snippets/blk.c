@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The blk layer: calls that wait, and many requests at a time. */
+#include <poll.h>
 #include <stdio.h>
 
 #include <vfn/blk.h>
@@ -57,6 +58,43 @@ static void read_many(struct vfn_blk *blk, char *buf, size_t block_size)
 }
 /* [many-end] */
 
+/* [event] */
+static void read_in_an_event_loop(struct vfn_blk_queue *queue, struct vfn_blk_req *req)
+{
+	struct pollfd pollfd = { .fd = vfn_blk_event_fd(queue), .events = POLLIN };
+	struct vfn_blk_req *done;
+
+	if (pollfd.fd < 0 || vfn_blk_submit(queue, req))
+		fail();
+
+	/* this tells the controller; then look when there is something, and now and then for what is late */
+	while (vfn_blk_wait(queue, &done, 0, 1, 0) == 0) {
+		if (poll(&pollfd, 1, 100) < 0)
+			fail();
+	}
+	if (done->error)
+		fprintf(stderr, "%s\n", strerror(done->error));
+}
+/* [event-end] */
+
+static void read_by_interrupt(const char *name)
+{
+	const struct vfn_blk_opts opts = { .queues = 2, .flags = VFN_BLK_INTERRUPTS };
+	struct vfn_blk_req req = { .op = VFN_BLK_READ, .nlb = 1 };
+	struct vfn_blk_queue *queue;
+	struct vfn_blk *blk;
+
+	if (vfn_blk_open(&blk, name, &opts))
+		fail();
+	queue = vfn_blk_get_queue(blk);
+	req.buf = vfn_blk_alloc(blk, 4096);
+	if (!queue || !req.buf)
+		fail();
+	read_in_an_event_loop(queue, &req);
+	if (vfn_blk_put_queue(queue) || vfn_blk_close(blk))
+		fail();
+}
+
 int main(int argc, char **argv)
 {
 	struct vfn_blk_info info;
@@ -77,5 +115,10 @@ int main(int argc, char **argv)
 	read_many(blk, buf, info.block_size);
 	printf("%d blocks of %u bytes\n", DEPTH, info.block_size);
 
-	return vfn_blk_close(blk) ? 1 : 0;
+	if (vfn_blk_close(blk))
+		fail();
+
+	read_by_interrupt(argv[1]);
+
+	return 0;
 }

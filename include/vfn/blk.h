@@ -32,6 +32,7 @@ struct vfn_blk;
  *	there is room
  * @VFN_BLK_SGL: describe vectors by SGLs where the controller takes them
  * @VFN_BLK_NO_FALLBACK: do not do by other commands what the controller has no command for
+ * @VFN_BLK_INTERRUPTS: waits sleep until there is an interrupt; without, they poll. Each queue takes a vector
  */
 enum vfn_blk_flags {
 	VFN_BLK_RDONLY = 1 << 0,
@@ -39,6 +40,7 @@ enum vfn_blk_flags {
 	VFN_BLK_TRY = 1 << 2,
 	VFN_BLK_SGL = 1 << 3,
 	VFN_BLK_NO_FALLBACK = 1 << 4,
+	VFN_BLK_INTERRUPTS = 1 << 5,
 };
 
 /**
@@ -124,8 +126,8 @@ struct vfn_blk_info {
  *
  * Return: 0, or -1 with errno: EINVAL (@name, @opts), ENODEV (no such device or namespace), EBUSY (another
  * process, or this one by nvme_init(), has the device), EACCES (permission), ENOSPC (the controller has no
- * queues left, or with VFN_BLK_EXACT fewer than asked for), ENOTSUP (blocks with metadata, or of a size that
- * makes no sense), and those of nvme_init() and nvme_create_ioqpair(). Nothing is left behind then.
+ * queues left, or with VFN_BLK_EXACT fewer than asked for; VFN_BLK_INTERRUPTS: no vectors), ENOTSUP (blocks with
+ * metadata, or of a size that makes no sense; VFN_BLK_INTERRUPTS: the device has no vectors for queues), and those of nvme_init() and nvme_create_ioqpair(). Nothing is left behind then.
  */
 int vfn_blk_open(struct vfn_blk **blk, const char *name, const struct vfn_blk_opts *opts);
 
@@ -494,6 +496,19 @@ int vfn_blk_wait(struct vfn_blk_queue *queue, struct vfn_blk_req **done, int min
  * not ended, and @timeout_ns is 0), ETIMEDOUT.
  */
 int vfn_blk_wait_req(struct vfn_blk_req *req, int64_t timeout_ns);
+
+/**
+ * vfn_blk_event_fd - have an event loop wait
+ * @queue: queue of a handle with VFN_BLK_INTERRUPTS; one thread at a time
+ *
+ * For poll() and its kin: readable as long as vfn_blk_wait() may have something to hand out. It need not: look, with
+ * a @min of 0. That look tells the controller of what was submitted, so it comes before the loop sleeps, too.
+ * Nothing else is to be done with the descriptor, which is the queue's. Limits of requests, and a controller that is gone,
+ * make nothing readable: look now and then.
+ *
+ * Return: a descriptor, or -1 with errno ENOTSUP (no VFN_BLK_INTERRUPTS).
+ */
+int vfn_blk_event_fd(const struct vfn_blk_queue *queue);
 
 /**
  * vfn_blk_cancel - call a request off

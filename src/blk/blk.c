@@ -33,7 +33,9 @@
 /* The data of a command: as much as a list of one page describes, whatever the memory's alignment is. */
 #define LIST_BYTES(page) ((page) / sizeof(leint64_t) * (page))
 
-#define ALL_FLAGS (VFN_BLK_RDONLY | VFN_BLK_EXACT | VFN_BLK_TRY | VFN_BLK_SGL | VFN_BLK_NO_FALLBACK)
+#define ALL_FLAGS \
+	(VFN_BLK_RDONLY | VFN_BLK_EXACT | VFN_BLK_TRY | VFN_BLK_SGL | VFN_BLK_NO_FALLBACK | \
+	 VFN_BLK_INTERRUPTS)
 
 /* ---- names ---- */
 
@@ -170,7 +172,7 @@ static int identify_ns(struct vfn_blk *blk)
 static int choose_sizes(struct vfn_blk *blk, const struct vfn_blk_opts *opts)
 {
 	const unsigned int most = (unsigned int)blk->dev->ctrl.config.mqes + 1;
-	const unsigned int left = blk_pairs_left(blk->dev);
+	const unsigned int left = blk_pairs_left(blk->dev, (blk->flags & VFN_BLK_INTERRUPTS) != 0);
 	struct vfn_blk_info *info = &blk->info;
 
 	if (!left)
@@ -232,6 +234,8 @@ static int set_up(struct vfn_blk *blk, const struct vfn_blk_opts *opts)
 	if (blk_lost(blk->dev))
 		return vfn_fail(blk_lost(blk->dev), "%s is lost: close all of its handles first",
 				blk->info.bdf);
+	if (blk->flags & VFN_BLK_INTERRUPTS && blk_get_vectors(blk->dev))
+		return -1;
 	if (identify_ns(blk) || choose_sizes(blk, opts))
 		return -1;
 

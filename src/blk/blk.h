@@ -45,6 +45,8 @@ struct blk_dev {
 	bool write_cache;
 	/* the controller is lost: an errno */
 	int error;
+	/* that the kernel has given, 0 where nobody has asked yet; the admin queue's included */
+	unsigned int vectors;
 	uint16_t vendor;
 	char serial[21];
 	char model[41];
@@ -55,10 +57,16 @@ struct blk_dev *blk_get_dev(const char *bdf, const struct vfn_blk_opts *opts);
 void blk_put_dev(struct blk_dev *dev);
 /* With the lock: an Identify command, whose data is in @dev->page then. */
 int blk_identify(struct blk_dev *dev, uint8_t cns, uint32_t nsid);
-/* A pair of queues of that many entries, or NULL with errno ENOSPC, where there is none left, and others. */
-struct nvme_sq *blk_create_pair(struct blk_dev *dev, unsigned int depth);
-/* With @dev->lock: pairs that are left. */
-unsigned int blk_pairs_left(const struct blk_dev *dev);
+/* With @dev->lock: have interrupt vectors, once. -1 with errno ENOSPC or ENOTSUP. */
+int blk_get_vectors(struct blk_dev *dev);
+/*
+ * With @dev->lock: a pair of queues of that many entries, which signals @event_fd, if that is no -1. NULL with errno ENOSPC, where
+ * there is none left, and others.
+ */
+struct nvme_sq *blk_create_pair(struct blk_dev *dev, unsigned int depth, int event_fd);
+void blk_delete_pair(struct blk_dev *dev, struct nvme_sq *sq);
+/* With @dev->lock: pairs that are left, or those of them that have vectors. */
+unsigned int blk_pairs_left(const struct blk_dev *dev, bool interrupts);
 
 /* memory.c: what was allocated and registered, by address. */
 struct blk_area {
@@ -123,6 +131,10 @@ struct vfn_blk_queue {
 	struct blk_list ended;
 	bool sgl;
 	bool may_write;
+	/* -1 without interrupts */
+	int event_fd;
+	/* what @polls begins at */
+	unsigned int calm;
 	struct vfn_blk *blk;
 	uint64_t next_look;
 	struct iommu_dmabuf spare;
@@ -190,6 +202,8 @@ void blk_end(struct vfn_blk_queue *q, struct vfn_blk_req *req);
 void blk_fail(struct vfn_blk_queue *q, struct vfn_blk_req *req, int err, uint16_t status);
 /* One of its commands has completed. */
 void blk_end_piece(struct vfn_blk_queue *q, struct vfn_blk_req *req, uint16_t status);
+/* See to it that an event loop asks for what has ended. */
+void blk_signal(struct vfn_blk_queue *q);
 /* Send what waits as far as there is room for it. */
 void blk_push(struct vfn_blk_queue *q);
 

@@ -163,37 +163,89 @@ void blk_put_dev(struct blk_dev *dev)
 	take_down(dev);
 }
 
-static int pairs(const struct blk_dev *dev)
+/* A queue has the vector of its own number. */
+static int pairs(const struct blk_dev *dev, bool interrupts)
 {
 	int nsqa = dev->ctrl.config.nsqa, ncqa = dev->ctrl.config.ncqa;
+	int n = (nsqa < ncqa ? nsqa : ncqa) + 1, vectors = (int)dev->vectors - 1;
 
-	return (nsqa < ncqa ? nsqa : ncqa) + 1;
+	return interrupts && vectors < n ? vectors : n;
 }
 
-unsigned int blk_pairs_left(const struct blk_dev *dev)
+unsigned int blk_pairs_left(const struct blk_dev *dev, bool interrupts)
 {
 	unsigned int n = 0;
 
-	for (int qid = 1; qid <= pairs(dev); qid++)
+	for (int qid = 1; qid <= pairs(dev, interrupts); qid++)
 		n += !dev->ctrl.cq[qid].mem.vaddr;
 
 	return n;
 }
 
-struct nvme_sq *blk_create_pair(struct blk_dev *dev, unsigned int depth)
+int blk_get_vectors(struct blk_dev *dev)
 {
+	struct vfio_device *vfio = &dev->ctrl.pci.dev;
+	unsigned int most = vfio->irq_info.count;
+	int none[PAIRS_MAX + 1], n;
+
+	if (dev->vectors)
+		return 0;
+	if (most < 2)
+		return vfn_fail(ENOTSUP, "%s has %u interrupt vectors: queues need their own",
+				dev->bdf, most);
+
+	memset(none, -1, sizeof(none));
+	n = vfn_vfio_setup_irqs(vfio, none, 2, most < PAIRS_MAX ? (int)most : PAIRS_MAX);
+	if (n < 0)
+		return -1;
+	dev->vectors = (unsigned int)n;
+
+	return 0;
+}
+
+struct nvme_sq *blk_create_pair(struct blk_dev *dev, unsigned int depth, int event_fd)
+{
+	const bool interrupts = event_fd >= 0;
+	const int n = pairs(dev, interrupts);
 	int qid = 1;
 
-	while (qid <= pairs(dev) && dev->ctrl.cq[qid].mem.vaddr)
+	while (qid <= n && dev->ctrl.cq[qid].mem.vaddr)
 		qid++;
 
-	if (qid > pairs(dev)) {
-		(void)vfn_fail(ENOSPC, "%s: all %d pairs of queues are in use", dev->bdf,
-			       pairs(dev));
+	if (qid > n) {
+		(void)vfn_fail(ENOSPC, "%s: all %d pairs of queues are in use", dev->bdf, n);
 		return NULL;
 	}
 
-	return nvme_create_ioqpair(&dev->ctrl, qid, (int)depth, -1, 0) ? NULL : &dev->ctrl.sq[qid];
+	if (interrupts && vfio_set_irq(&dev->ctrl.pci.dev, &event_fd, qid, 1))
+		return NULL;
+	if (nvme_create_ioqpair(&dev->ctrl, qid, (int)depth, interrupts ? qid : -1, 0)) {
+		int saved = errno;
+
+		if (interrupts)
+			(void)vfio_disable_irq(&dev->ctrl.pci.dev, qid, 1);
+		errno = saved;
+		return NULL;
+	}
+
+	return &dev->ctrl.sq[qid];
+}
+
+void blk_delete_pair(struct blk_dev *dev, struct nvme_sq *sq)
+{
+	struct nvme_ctrl *ctrl = &dev->ctrl;
+	const int qid = sq->id;
+
+	if (ctrl->cq[qid].vector >= 0)
+		(void)vfio_disable_irq(&ctrl->pci.dev, qid, 1);
+
+	if (blk_lost(dev)) {
+		nvme_discard_sq(ctrl, sq);
+		nvme_discard_cq(ctrl, &ctrl->cq[qid]);
+	} else {
+		/* what does not go now goes with the controller */
+		(void)nvme_delete_ioqpair(ctrl, qid);
+	}
 }
 
 void blk_lose(struct blk_dev *dev, int err)

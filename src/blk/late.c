@@ -103,12 +103,13 @@ static void call_off(struct vfn_blk_queue *q, struct vfn_blk_req *req, int reaso
 
 static int delete_and_create(struct vfn_blk_queue *q)
 {
+	const int vector = q->event_fd >= 0 ? q->id : -1;
 	struct nvme_ctrl *ctrl = &q->dev->ctrl;
 
 	__autolock(&q->dev->lock);
 
 	return nvme_delete_ioqpair(ctrl, q->id) ||
-	       nvme_create_ioqpair(ctrl, q->id, (int)q->blk->info.depth, -1, 0);
+	       nvme_create_ioqpair(ctrl, q->id, (int)q->blk->info.depth, vector, 0);
 }
 
 /* An abort was not enough: everything that is out ends with its queue, which is made anew. */
@@ -220,6 +221,7 @@ int vfn_blk_cancel(struct vfn_blk_req *req)
 	if (req->priv.state != BLK_ENDED && !blk_lost(q->dev)) {
 		blk_fill_in(req);
 		call_off(q, req, ECANCELED);
+		blk_signal(q);
 	}
 
 	return 0;

@@ -6,6 +6,7 @@
 #include <vfn/support/mutex.h>
 
 #include "blk/blk.h"
+#include "os/os.h"
 #include "support/error.h"
 
 #define OPCODE_WRITE 0x01
@@ -14,6 +15,9 @@
 
 /* Force Unit Access (NVM Command Set Specification 1.0, figure 34), in the upper half of dword 12. */
 #define CONTROL_FUA (1 << 14)
+
+/* Without interrupts, a closer look comes with one of so many polls in any case. */
+#define LOOK_POLLS 1024
 
 static int prepare(struct vfn_blk *blk, struct vfn_blk_queue *q)
 {
@@ -30,14 +34,32 @@ static int prepare(struct vfn_blk *blk, struct vfn_blk_queue *q)
 	return 0;
 }
 
+static void close_event_fd(struct vfn_blk_queue *q)
+{
+	int saved = errno;
+
+	if (q->event_fd >= 0)
+		(void)os_close(q->event_fd);
+	errno = saved;
+}
+
 int blk_create_queue(struct vfn_blk *blk, struct vfn_blk_queue *q)
 {
 	if (prepare(blk, q))
 		return -1;
 
-	q->sq = blk_create_pair(blk->dev, blk->info.depth);
-	if (!q->sq)
+	q->event_fd = -1;
+	if (blk->flags & VFN_BLK_INTERRUPTS) {
+		q->event_fd = os_eventfd();
+		if (q->event_fd < 0)
+			return vfn_fail(errno, "%s: no eventfd for a queue", blk->info.bdf);
+	}
+
+	q->sq = blk_create_pair(blk->dev, blk->info.depth, q->event_fd);
+	if (!q->sq) {
+		close_event_fd(q);
 		return -1;
+	}
 
 	q->id = q->sq->id;
 	q->blk = blk;
@@ -48,6 +70,8 @@ int blk_create_queue(struct vfn_blk *blk, struct vfn_blk_queue *q)
 	q->sgl = blk->flags & VFN_BLK_SGL && blk->dev->ctrl.flags & NVME_CTRL_F_SGLS_SUPPORTED;
 	q->may_write = !(blk->info.features & VFN_BLK_F_RDONLY);
 	q->quick = BLK_NONE_QUICK;
+	/* interrupts are to be acknowledged each time */
+	q->calm = q->event_fd >= 0 ? 1 : LOOK_POLLS;
 	q->polls = 1;
 	(void)pthread_mutex_init(&q->lock, NULL);
 
@@ -56,15 +80,8 @@ int blk_create_queue(struct vfn_blk *blk, struct vfn_blk_queue *q)
 
 void blk_delete_queue(struct vfn_blk_queue *q)
 {
-	struct nvme_ctrl *ctrl = &q->dev->ctrl;
-
-	if (blk_lost(q->dev)) {
-		nvme_discard_sq(ctrl, q->sq);
-		nvme_discard_cq(ctrl, &ctrl->cq[q->id]);
-	} else {
-		/* what does not go now goes with the controller */
-		(void)nvme_delete_ioqpair(ctrl, q->id);
-	}
+	blk_delete_pair(q->dev, q->sq);
+	close_event_fd(q);
 	iommu_put_dmabuf(&q->spare);
 	(void)pthread_mutex_destroy(&q->lock);
 }
@@ -119,6 +136,15 @@ int vfn_blk_put_queue(struct vfn_blk_queue *queue)
 	__atomic_store_n(&queue->taken, false, __ATOMIC_RELAXED);
 
 	return 0;
+}
+
+int vfn_blk_event_fd(const struct vfn_blk_queue *queue)
+{
+	if (queue->event_fd < 0)
+		return vfn_fail(ENOTSUP, "%s was not opened with VFN_BLK_INTERRUPTS",
+				queue->blk->info.bdf);
+
+	return queue->event_fd;
 }
 
 /* ---- for a call ---- */

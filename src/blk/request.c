@@ -8,6 +8,7 @@
 
 #include "blk/blk.h"
 #include "nvme/quick.h"
+#include "os/os.h"
 #include "support/error.h"
 
 #define OPCODE_FLUSH 0x00
@@ -248,6 +249,15 @@ void blk_push(struct vfn_blk_queue *q)
 	q->quick = q->may_write ? VFN_BLK_WRITE : VFN_BLK_READ;
 }
 
+void blk_signal(struct vfn_blk_queue *q)
+{
+	const uint64_t one = 1;
+
+	/* if it is full it is readable */
+	if (q->event_fd >= 0 && q->ended.first)
+		(void)!os_write(q->event_fd, &one, sizeof(one));
+}
+
 /* ---- submit ---- */
 
 int blk_check_blocks(const struct vfn_blk *blk, uint64_t lba, uint64_t nlb)
@@ -349,6 +359,7 @@ static __attribute__((noinline)) int submit_slowly(struct vfn_blk_queue *q, stru
 	if (flush && !(info->features & VFN_BLK_F_WRITE_CACHE)) {
 		req->priv.left = 0;
 		blk_end(q, req);
+		blk_signal(q);
 		return 0;
 	}
 
@@ -356,6 +367,7 @@ static __attribute__((noinline)) int submit_slowly(struct vfn_blk_queue *q, stru
 	q->quick = BLK_NONE_QUICK;
 	q->polls = 1;
 	blk_push(q);
+	blk_signal(q);
 
 	return 0;
 }

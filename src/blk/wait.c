@@ -15,12 +15,12 @@
 /* Completions that are taken at a time. */
 #define BATCH 64
 
-/* A closer look comes with one of so many polls in any case. */
-#define LOOK_POLLS 1024
-
-/* A wait polls for that long, and sleeps between polls then. */
+/* A wait without interrupts polls for that long, and sleeps between polls then. */
 #define SPIN_NS (1 * MS)
 #define NAP_NS 20000
+
+/* A wait for an interrupt looks around as often. */
+#define SLEEP_NS (10 * MS)
 
 static void hand_out(struct vfn_blk_queue *q, struct vfn_blk_req *req, struct vfn_blk_req **done)
 {
@@ -37,7 +37,12 @@ static void hand_out(struct vfn_blk_queue *q, struct vfn_blk_req *req, struct vf
 static void advance(struct vfn_blk_queue *q)
 {
 	struct vfn_nvme_done cqes[BATCH];
+	uint64_t events;
 	int n;
+
+	/* what comes from here on is seen below, or signalled again */
+	if (q->event_fd >= 0)
+		(void)!os_read(q->event_fd, &events, sizeof(events));
 
 	if (blk_lost(q->dev)) {
 		q->quick = BLK_NONE_QUICK;
@@ -79,12 +84,16 @@ static struct patience patience_of(int64_t timeout_ns)
 }
 
 /* False if the time was up before the last look. */
-static bool wait_a_little(struct patience *patience)
+static bool wait_a_little(const struct vfn_blk_queue *q, struct patience *patience)
 {
+	uint64_t left = patience->deadline - patience->now;
+
 	if (patience->now >= patience->deadline)
 		return false;
 
-	if (patience->now - patience->start >= SPIN_NS)
+	if (q->event_fd >= 0)
+		(void)os_wait_fd(q->event_fd, left < SLEEP_NS ? left : SLEEP_NS);
+	else if (patience->now - patience->start >= SPIN_NS)
 		os_sleep_ns(NAP_NS);
 	patience->now = os_clock_ns();
 
@@ -116,9 +125,10 @@ static __attribute__((noinline)) int wait_slowly(struct vfn_blk_queue *q, int go
 		/* callbacks may have submitted */
 		if (!blk_lost(q->dev))
 			nvme_sq_update_tail(q->sq);
-	} while ((!got || got < ask.min) && wait_a_little(&patience));
+	} while ((!got || got < ask.min) && wait_a_little(q, &patience));
 
-	q->polls = q->ended.first || q->waiting.first ? 1 : LOOK_POLLS;
+	q->polls = q->ended.first || q->waiting.first ? 1 : q->calm;
+	blk_signal(q);
 	if (!got && ask.min) {
 		errno = ETIMEDOUT;
 		return -1;
@@ -240,13 +250,14 @@ int vfn_blk_wait_req(struct vfn_blk_req *req, int64_t timeout_ns)
 		advance_by(q, patience.now);
 		if (req->priv.state == BLK_ENDED)
 			break;
-		if (!wait_a_little(&patience)) {
+		if (!wait_a_little(q, &patience)) {
 			errno = timeout_ns ? ETIMEDOUT : EAGAIN;
 			return -1;
 		}
 	}
 
 	hand_out(q, req, NULL);
+	blk_signal(q);
 
 	return 0;
 }

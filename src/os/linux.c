@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -69,6 +70,17 @@ int os_close(int fd)
 		return -1;
 
 	return 0;
+}
+
+int os_wait_fd(int fd, uint64_t ns)
+{
+	const struct timespec ts = {
+		.tv_sec = (time_t)(ns / NS_PER_SEC),
+		.tv_nsec = (long)(ns % NS_PER_SEC),
+	};
+	struct pollfd pollfd = { .fd = fd, .events = POLLIN };
+
+	return ppoll(&pollfd, 1, &ts, NULL) > 0;
 }
 
 ssize_t os_read(int fd, void *buf, size_t count)

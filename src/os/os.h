@@ -19,6 +19,8 @@ int os_open(const char *path, int flags);
 int os_close(int fd);
 /* One that does not block, as os_open() otherwise. */
 int os_eventfd(void);
+/* Sleep until there is something to read, no longer than @ns, or until a signal: 1 if there is, 0 if not. */
+int os_wait_fd(int fd, uint64_t ns);
 ssize_t os_read(int fd, void *buf, size_t count);
 ssize_t os_write(int fd, const void *buf, size_t count);
 ssize_t os_pread(int fd, void *buf, size_t count, uint64_t offset);

@@ -2,6 +2,7 @@
 /* The clock: virtual in lockstep mode, real with threads. */
 #include "emu_internal.h"
 
+#include <poll.h>
 #include <time.h>
 
 #include "os/os.h"
@@ -77,6 +78,33 @@ uint64_t os_clock_ns(void)
 	advance(CLOCK_READ_NS);
 
 	return emu_time;
+}
+
+static bool is_readable(int fd, uint64_t ns)
+{
+	struct timespec ts = { .tv_sec = ns / NS_PER_SEC, .tv_nsec = ns % NS_PER_SEC };
+	struct pollfd pollfd = { .fd = fd, .events = POLLIN };
+
+	return ppoll(&pollfd, 1, &ts, NULL) > 0;
+}
+
+int os_wait_fd(int fd, uint64_t ns)
+{
+	uint64_t end, due;
+
+	if (is_threaded())
+		return is_readable(fd, ns);
+
+	emu_autolock();
+	end = emu_time + ns;
+	while (!is_readable(fd, 0) && emu_time < end) {
+		due = nvme_next_due();
+		if (due > emu_time)
+			emu_time = due < end ? due : end;
+		nvme_run_all();
+	}
+
+	return is_readable(fd, 0);
 }
 
 void os_sleep_ns(uint64_t ns)

@@ -238,16 +238,16 @@ int os_open(const char *path, int flags)
 	return open_regular(path, flags, node);
 }
 
+static const struct file_ops eventfd_ops = { .name = "eventfd" };
+
 /* A real one, as programs poll it. */
 int os_eventfd(void)
 {
-	static const struct file_ops ops = { .name = "eventfd" };
-
 	emu_autolock();
 	if (emu_enter(EMU_OPEN, "eventfd"))
 		return -1;
 
-	return fd_install_over(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), &ops, O_RDWR, NULL);
+	return fd_install_over(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), &eventfd_ops, O_RDWR, NULL);
 }
 
 int os_close(int fd)
@@ -282,14 +282,17 @@ static ssize_t do_pwrite(struct emu_file *file, const void *buf, size_t count, u
 	return file->ops->pwrite ? file->ops->pwrite(file, buf, count, offset) : emu_errno(EINVAL);
 }
 
-/* A foreign descriptor may block: the lock is not held for the call itself. */
+/* A foreign descriptor may block: the lock is not held for the call itself. One of an event is no different. */
 static bool is_foreign(enum emu_call call, const char *what, int fd, int *ret)
 {
+	struct emu_file *file;
+
 	emu_autolock();
 
 	*ret = emu_enter(call, "%s %s", what, describe(fd));
+	file = fd_get(fd);
 
-	return !fd_get(fd);
+	return !file || file->ops == &eventfd_ops;
 }
 
 void emu_transfer_at_most(unsigned int mask, size_t n)

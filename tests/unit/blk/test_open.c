@@ -301,7 +301,7 @@ static void a_device_that_somebody_has_is_ebusy(void **state)
 
 static int try_to_open(void *arg)
 {
-	const struct vfn_blk_opts opts = { .queues = 2 };
+	const struct vfn_blk_opts opts = { .queues = 2, .flags = VFN_BLK_INTERRUPTS };
 
 	return vfn_blk_open(arg, EMU_BDF, &opts);
 }
@@ -321,6 +321,7 @@ static void each_step_that_fails_leaves_nothing(void **state)
 	assert_true(emu_fail_each(EMU_ALLOC, ENOMEM, try_to_open, close_it, &blk) > 5);
 	assert_true(emu_fail_each(EMU_DMA_MAP, ENOMEM, try_to_open, close_it, &blk) > 5);
 	assert_true(emu_fail_each(EMU_MMAP, ENOMEM, try_to_open, close_it, &blk) > 5);
+	assert_true(emu_fail_each(EMU_OPEN, EMFILE, try_to_open, close_it, &blk) > 5);
 }
 
 static void queue_that_is_refused_undoes_the_others(void **state)

@@ -2,6 +2,8 @@
 /* Requests that do not wait: handed out once, in any number, split or not, failed or called off. */
 #include "blk.h"
 
+#include <poll.h>
+
 struct async {
 	struct emu_nvme *nvme;
 	struct vfn_blk *blk;
@@ -9,18 +11,23 @@ struct async {
 	char *mem;
 };
 
-static void begin(struct async *a, const struct emu_nvme_opts *nvme_opts,
-		  const struct vfn_blk_opts *opts)
+static void begin_with(struct async *a, struct emu_nvme *nvme, const struct vfn_blk_opts *opts)
 {
 	struct vfn_blk_opts two = opts ? *opts : (struct vfn_blk_opts){};
 
 	two.queues = 2;
-	a->nvme = emu_nvme_add(nvme_opts);
+	a->nvme = nvme;
 	a->blk = open_with(EMU_BDF, &two);
 	a->q = vfn_blk_get_queue(a->blk);
 	assert_non_null(a->q);
 	a->mem = vfn_blk_alloc(a->blk, MIB);
 	assert_non_null(a->mem);
+}
+
+static void begin(struct async *a, const struct emu_nvme_opts *nvme_opts,
+		  const struct vfn_blk_opts *opts)
+{
+	begin_with(a, emu_nvme_add(nvme_opts), opts);
 }
 
 static void finish(struct async *a)
@@ -573,6 +580,168 @@ static void everything_ends_when_the_controller_goes(void **state)
 	finish(&a);
 }
 
+/* ---- interrupts ---- */
+
+static const struct vfn_blk_opts by_interrupts = { .flags = VFN_BLK_INTERRUPTS };
+
+static bool is_readable(struct async *a)
+{
+	struct pollfd pollfd = { .fd = vfn_blk_event_fd(a->q), .events = POLLIN };
+
+	return poll(&pollfd, 1, 0) == 1;
+}
+
+static void delay_reads(struct async *a, uint64_t ns)
+{
+	emu_nvme_fault(a->nvme, &(struct emu_fault){ .kind = EMU_DELAY,
+						     .qid = EMU_ANY,
+						     .opcode = OP_READ,
+						     .count = 100,
+						     .delay_ns = ns });
+}
+
+static void event_loop_is_told_when_there_is_something(void **state)
+{
+	struct vfn_blk_req req, *done[4];
+	struct async a;
+
+	begin(&a, NULL, &by_interrupts);
+	assert_true(vfn_blk_event_fd(a.q) > 2);
+	assert_false(is_readable(&a));
+	delay_reads(&a, 5 * MS);
+	req = a_read(&a, 0, 1);
+	for (int i = 0; i < 20; i++) {
+		submit(&a, &req);
+		/* the controller learns of it */
+		assert_int_equal(vfn_blk_wait(a.q, done, 0, 4, 0), 0);
+		assert_false(is_readable(&a));
+		emu_advance(6 * MS);
+		assert_true(is_readable(&a));
+		assert_int_equal(vfn_blk_wait(a.q, done, 0, 4, 0), 1);
+		assert_false(is_readable(&a));
+	}
+	finish(&a);
+}
+
+/* What has ended without an interrupt, or was left there. */
+static void event_loop_is_told_of_what_waits_for_it(void **state)
+{
+	struct vfn_blk_req reqs[5], *done[5];
+	struct async a;
+
+	a.nvme = emu_nvme_add(NULL);
+	/* there is no cache to flush */
+	emu_nvme_identify_ctrl(a.nvme)[525] = 0;
+	begin_with(&a, a.nvme, &by_interrupts);
+	reqs[0] = (struct vfn_blk_req){ .op = VFN_BLK_FLUSH };
+	submit(&a, &reqs[0]);
+	assert_true(is_readable(&a));
+	wait_one(&a, &reqs[0]);
+	assert_int_equal(vfn_blk_wait(a.q, done, 0, 5, 0), 0);
+	assert_false(is_readable(&a));
+
+	for (int i = 0; i < 5; i++) {
+		reqs[i] = a_read(&a, 0, 1);
+		submit(&a, &reqs[i]);
+	}
+	assert_int_equal(vfn_blk_wait(a.q, done, 3, 3, -1), 3);
+	assert_true(is_readable(&a));
+	assert_int_equal(vfn_blk_wait_req(&reqs[4], -1), 0);
+	assert_true(is_readable(&a));
+	wait_one(&a, &reqs[3]);
+	assert_int_equal(vfn_blk_wait(a.q, done, 0, 5, 0), 0);
+	assert_false(is_readable(&a));
+
+	delay_reads(&a, SEC);
+	submit(&a, &reqs[0]);
+	assert_int_equal(vfn_blk_cancel(&reqs[0]), 0);
+	assert_int_equal(vfn_blk_wait(a.q, done, 1, 5, -1), 1);
+	finish(&a);
+}
+
+/* Q13 */
+static void waits_sleep_and_do_without_an_interrupt_that_is_lost(void **state)
+{
+	struct vfn_blk_req req;
+	uint64_t start;
+	struct async a;
+
+	begin(&a, NULL, &by_interrupts);
+	req = a_read(&a, 0, 1);
+	delay_reads(&a, 3 * SEC);
+	start = emu_now();
+	submit(&a, &req);
+	wait_one(&a, &req);
+	assert_true(emu_now() - start >= 3 * SEC);
+	assert_true(emu_now() - start < 3 * SEC + MS);
+	submit(&a, &req);
+	assert_fails_with(vfn_blk_wait_req(&req, 20 * (int64_t)MS), ETIMEDOUT);
+	assert_int_equal(vfn_blk_wait_req(&req, -1), 0);
+	assert_int_equal(vfn_blk_read(a.blk, a.mem, 0, 300), 0);
+
+	emu_nvme_clear_faults(a.nvme);
+	emu_nvme_fault(a.nvme, &(struct emu_fault){
+				       .kind = EMU_NO_IRQ, .qid = EMU_ANY, .opcode = OP_READ });
+	start = emu_now();
+	submit(&a, &req);
+	wait_one(&a, &req);
+	assert_true(emu_now() - start < 100 * MS);
+	finish(&a);
+}
+
+/* A queue that is made anew interrupts as before. */
+static void late_request_costs_no_interrupts(void **state)
+{
+	const struct emu_nvme_opts opts = { .abort_fails = true };
+	struct vfn_blk_req req;
+	struct async a;
+
+	begin(&a, &opts, &by_interrupts);
+	emu_nvme_fault(a.nvme,
+		       &(struct emu_fault){ .kind = EMU_LOSE, .qid = EMU_ANY, .opcode = OP_READ });
+	req = a_read(&a, 0, 1);
+	req.timeout_ms = 100;
+	submit(&a, &req);
+	wait_one(&a, &req);
+	assert_int_equal(req.error, ETIMEDOUT);
+	assert_int_equal(emu_nvme_stats(a.nvme).admin[OP_DELETE_SQ], 1);
+	assert_int_equal(vfn_blk_wait(a.q, NULL, 0, 1, 0), 0);
+	submit(&a, &req);
+	assert_int_equal(vfn_blk_wait_req(&req, 0), 0);
+	assert_true(is_readable(&a));
+	finish(&a);
+}
+
+static void queues_are_no_more_than_their_vectors(void **state)
+{
+	struct vfn_blk_opts opts = { .queues = 4, .flags = VFN_BLK_INTERRUPTS };
+	const struct emu_nvme_opts few = { .pci = { .msix_vectors = 3 } };
+	const struct emu_nvme_opts one = { .pci = { .no_msix = true } };
+	struct vfn_blk *blk, *polled, *more;
+	struct vfn_blk_queue *q;
+
+	emu_nvme_add(&few);
+	blk = open_with(EMU_BDF, &opts);
+	assert_int_equal(info_of(blk).queues, 2);
+	/* one that needs none */
+	polled = open_with(EMU_BDF, &(struct vfn_blk_opts){ .queues = 2 });
+	assert_fails_with(vfn_blk_open(&more, EMU_BDF, &opts), ENOSPC);
+	close_blk(blk);
+	opts.flags |= VFN_BLK_EXACT;
+	assert_fails_with(vfn_blk_open(&blk, EMU_BDF, &opts), ENOSPC);
+	assert_error_has("2 pairs");
+	q = vfn_blk_get_queue(polled);
+	assert_fails_with(vfn_blk_event_fd(q), ENOTSUP);
+	assert_int_equal(vfn_blk_put_queue(q), 0);
+	close_blk(polled);
+
+	emu_fini();
+	emu_init();
+	emu_nvme_add(&one);
+	assert_fails_with(vfn_blk_open(&blk, EMU_BDF, &opts), ENOTSUP);
+	assert_error_has("vectors");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -596,6 +765,11 @@ int main(void)
 		test(requests_have_limits_of_their_own),
 		test(request_is_late_among_others_that_are_not),
 		test(everything_ends_when_the_controller_goes),
+		test(event_loop_is_told_when_there_is_something),
+		test(event_loop_is_told_of_what_waits_for_it),
+		test(waits_sleep_and_do_without_an_interrupt_that_is_lost),
+		test(late_request_costs_no_interrupts),
+		test(queues_are_no_more_than_their_vectors),
 	};
 
 	return cmocka_run_group_tests_name("request", tests, NULL, NULL);

@@ -31,7 +31,8 @@ SYSTEM_CALLS = {
     "access": "access", "clock_gettime": "clock_gettime", "clock_nanosleep": "clock_nanosleep", "close": "close",
     "closedir": "close", "eventfd": "eventfd2", "fcntl": "fcntl", "fsync": "fsync", "getpid": "getpid", "getrlimit": "prlimit64",
     "ioctl": "ioctl", "madvise": "madvise", "mkdir": "mkdir", "mkostemp": "openat getrandom", "mmap": "mmap", "mremap": "mremap",
-    "munmap": "munmap", "open": "openat", "opendir": "openat newfstatat", "pread": "pread64", "pwrite": "pwrite64",
+    "munmap": "munmap", "open": "openat", "opendir": "openat newfstatat", "ppoll": "ppoll", "pread": "pread64",
+    "pwrite": "pwrite64",
     "raise": "getpid gettid tgkill", "read": "read", "readdir": "getdents64", "readlink": "readlink", "rename": "rename",
     "sched_getaffinity": "sched_getaffinity", "sigaction": "rt_sigaction", "unlink": "unlink", "write": "write",
 }

@@ -90,6 +90,7 @@ NAME(vfn_blk_discard, int(blk *, uint64_t, uint64_t));
 NAME(vfn_blk_write_zeroes, int(blk *, uint64_t, uint64_t));
 NAME(vfn_blk_compare, int(blk *, const void *, uint64_t, uint64_t));
 NAME(vfn_blk_verify, int(blk *, uint64_t, uint64_t));
+NAME(vfn_blk_event_fd, int(const blk_queue *));
 NAME(vfn_blk_pread, int(blk *, void *, size_t, uint64_t));
 NAME(vfn_blk_pwrite, int(blk *, const void *, size_t, uint64_t));
 VALUE(VFN_BLK_READ, 0);

@@ -237,6 +237,18 @@ static void read_is_restarted_after_signals(void **state)
 	close(fds[1]);
 }
 
+static void wait_for_a_descriptor_ends_with_it_or_with_its_time(void **state)
+{
+	uint64_t start = os_clock_ns(), count = 1;
+	int fd = os_eventfd();
+
+	assert_int_equal(os_wait_fd(fd, 20 * MS), 0);
+	assert_true(os_clock_ns() - start >= 20 * MS);
+	assert_int_equal(os_write(fd, &count, sizeof(count)), sizeof(count));
+	assert_int_equal(os_wait_fd(fd, UINT64_MAX / 2), 1);
+	assert_int_equal(os_close(fd), 0);
+}
+
 /* V18 */
 static void sleep_is_continued_after_signals(void **state)
 {
@@ -526,6 +538,7 @@ int main(void)
 		cmocka_unit_test(open_without_a_high_descriptor_leaves_none),
 		cmocka_unit_test(close_of_a_bad_descriptor_fails),
 		cmocka_unit_test(read_is_restarted_after_signals),
+		cmocka_unit_test(wait_for_a_descriptor_ends_with_it_or_with_its_time),
 		cmocka_unit_test(sleep_is_continued_after_signals),
 		cmocka_unit_test(pread_and_pwrite_use_their_offset),
 		cmocka_unit_test(write_goes_to_the_descriptor),

@@ -37,6 +37,7 @@ static const char *const allowed[] = {
 	CALL(mprotect),	       CALL(mremap),	   CALL(futex),
 	CALL(eventfd2),	       CALL(rt_sigaction), CALL(getpid),
 	CALL(gettid),	       CALL(tgkill),	   CALL(sched_getaffinity),
+	CALL(ppoll),
 };
 
 #define ALLOWED (sizeof(allowed) / sizeof(allowed[0]))
