@@ -108,6 +108,14 @@ static const struct option_text {
 	{ 0, "verify", NULL, FLAG, 0, 0, "read again what was written" },
 	{ 0, "skip", "SIZE", SIZE, 0, INT64_MAX, "where to begin in the source" },
 	{ 0, "seek", "SIZE", SIZE, 0, INT64_MAX, "where to begin in the destination" },
+	{ 0, "seed", "NUMBER", NUMBER, 0, UINT32_MAX, "what data and order come from" },
+	{ 0, "threads", "NUMBER", NUMBER, 1, 64, "threads, each with a queue" },
+	{ 0, "ratio", "NUMBER", NUMBER, 1, 64, "requests as many times what a queue holds" },
+	{ 0, "sessions", "NUMBER", NUMBER, 1, 64, "handles" },
+	{ 0, "blocks", "NUMBER", NUMBER, 1, 65536, "most blocks of a request" },
+	{ 0, "runtime", "SECONDS", NUMBER, 1, 86400, "how long" },
+	{ 0, "check", "FILE", TEXT, 0, 0, "the kernel's block device that has the same blocks" },
+	{ 0, "sgl", NULL, FLAG, 0, 0, "describe memory by SGLs" },
 };
 
 _Static_assert(sizeof(options) / sizeof(options[0]) == NR_OPTIONS, "an option lacks its text");
@@ -178,6 +186,9 @@ static const struct command {
 	  .takes = { TAKES_DATA, TAKES(OPT_DEVICE), TAKES(OPT_OFFSET), TAKES(OPT_ALL),
 		     TAKES(OPT_FORCE) },
 	  .blocks = true },
+	{ "verify", cmd_verify, "test a controller with data that are written and read",
+	  .takes = { TAKES_DATA, TAKES(OPT_DEPTH), TAKES(OPT_FORCE), [OPT_SEED... OPT_SGL] = true },
+	  .operands = "TEST BDF[/NSID]...", .least = 2, .most = MAX_OPERANDS },
 	{ "admin-passthru", cmd_admin_passthru, "send any admin command, checked by nobody",
 	  .takes = { TAKES_PASSTHRU } },
 	{ "io-passthru", cmd_io_passthru, "send any I/O command, checked by nobody",
@@ -478,7 +489,7 @@ static void print_completion(void)
 	fputs("_vfntool()\n{\n"
 	      "    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} words\n"
 	      "    case $prev in\n"
-	      "    --data-file | --raw-file | --output)\n"
+	      "    --data-file | --raw-file | --output | --check)\n"
 	      "        COMPREPLY=($(compgen -f -- \"$cur\"))\n"
 	      "        return ;;\n"
 	      "    esac\n"

@@ -76,6 +76,14 @@ enum option_id {
 	OPT_VERIFY,
 	OPT_SKIP,
 	OPT_SEEK,
+	OPT_SEED,
+	OPT_THREADS,
+	OPT_RATIO,
+	OPT_SESSIONS,
+	OPT_BLOCKS,
+	OPT_RUNTIME,
+	OPT_CHECK,
+	OPT_SGL,
 	NR_OPTIONS,
 };
 
@@ -135,6 +143,7 @@ int cmd_write(const struct request *req);
 int cmd_copy(const struct request *req);
 int cmd_discard(const struct request *req);
 int cmd_zero(const struct request *req);
+int cmd_verify(const struct request *req);
 
 /* "vfntool: " and a line on stderr; what the library said. Both return 1. */
 int complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

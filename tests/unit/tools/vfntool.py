@@ -7,6 +7,7 @@ usage: vfntool.py VFNTOOL MANUAL
 VFNTOOL is linked with machine.c of the examples' tests; MANUAL is the source of its manual page.
 """
 
+import hashlib
 import json
 import os
 import pathlib
@@ -590,6 +591,65 @@ def progress_is_for_terminals():
             said = on_terminal("copy", str(fifo), NS, written="", EXAMPLE_DISK=str(disk))
             writer.wait()
         says(said, "\rcopy", " MiB/s ", f"{fifo} to {NS}: 8388608 bytes, 8388608 of them zeros")
+
+
+def verify(*args, status=0, **environment):
+    """Lines of a test, and its results as JSON, which have the same seed."""
+    text = run("verify", *args, "--seed", "7", status=status, **environment).stdout.decode()
+    result = json.loads(run("verify", *args, "--seed", "7", "--json", status=status, **environment).stdout)
+    assert result["test"] == args[0] and result["seed"] == 7 and result["ok"] == (status == 0), result
+    said = [entry for entry in result["results"] if "text" in entry]
+    # how many commands fail depends on the others
+    if not status:
+        assert text.count("\nok ") == sum(entry["ok"] for entry in said), text
+        says(text, f"\n1..{len(said)}\n")
+    says(text, f"# {args[0]}, --seed 7\n")
+    return text, said
+
+
+@test
+def controller_is_verified():
+    with tempfile.TemporaryDirectory() as folder:
+        disk = pathlib.Path(folder) / "disk"
+        text, _ = verify("sim", NS, "--length", "3000K", "--threads", "3", EXAMPLE_DISK=str(disk))
+        says(text, f"ok 1 - {NS}: 3072000 bytes written by 3 queues are read by them again\n",
+             f"# sha256: {hashlib.sha256(disk.read_bytes()[:3072000]).hexdigest()} {NS}, first 3072000 bytes\n")
+        assert not zeros(disk.read_bytes()[3071488:3072000]) and zeros(disk.read_bytes()[3072000:])
+        # the same seed, the same data; several namespaces have the same
+        text, said = verify("mcd", NS, BDF + "/2", "0000:02:00.0", "--length", "100K", EXAMPLE_TWO="1", EXAMPLE_PEER="1")
+        assert len(said) == 3 and len(set(re.findall("# sha256: (\\w+)", text))) == 1, text
+    says(verify("api", NS, "--depth", "20", "--ratio", "3", "--length", "4M")[0], "2 queues, 228 requests: 0 miscompares, 0 leaks")
+    assert len(verify("mts", NS, "--blocks", "70", "--sessions", "3", "--threads", "2")[1]) == 3
+    for extra in ([], ["--sgl"]):
+        text, said = verify("off", NS, *extra)
+        assert len(said) == 8 and text.count("up to 4097 blocks\n") == 8, text
+    text, _ = verify("lat", NS, "--runtime", "1")
+    for what in ("read slat", "read clat", "write slat", "write clat"):
+        least, average, most = map(float, re.search(f"# {what}: min (.*) avg (.*) max (.*) us", text).groups())
+        assert least <= average <= most, text
+    says(run("verify", "sim", NS, "--length", "4K").stdout.decode(), "# sim, --seed ")
+
+
+@test
+def verify_tells_what_is_wrong_and_refuses_what_it_would_destroy():
+    for name in ("sim", "api", "mts", "lat", "off"):
+        short = ["--runtime", "1"] if name == "lat" else ["--blocks", "17"] if name in ("mts", "off") else ["--length", "16M"]
+        for opcode, what in ((1, "write"), (2, "read")):
+            text, _ = verify(name, NS, *short, "--force", status=1, EXAMPLE_FAIL=f"-1:{opcode}:40:4000000000")
+            says(text, "\nnot ok ", "Internal Error")
+            says(text, what)
+    text, said = verify("mts", NS, "--blocks", "9", "--sessions", "6", "--threads", "12", status=1)
+    says(text, "# error: 0000:01:00.0 has 4 pairs of queues left, not 12\n",
+         "not ok 1 - session 6 is refused: 12 queues, and 4 of 64 are available\n")
+    assert len(said) == 6 and sum(entry["ok"] for entry in said) == 5
+    text, _ = verify("off", NS, "--blocks", "1", "--check", "/nonexistent/x", status=1)
+    says(text, "not ok 1 - /nonexistent/x: No such file")
+    says(run("verify", "sim", NS, "--timeout", "100", "--force", status=4, EXAMPLE_DROP="-1:1:40:4000000000").stdout.decode(), "not ok 1 - ")
+    says(run("verify", "sim", NS, status=1, EXAMPLE_FILL="1", EXAMPLE_MOUNTED="1").stderr.decode(), "is mounted on /data")
+    says(run("verify", "sim", NS, "--threads", "64", status=1).stderr.decode(), "has 64 pairs of queues left, not 65")
+    for args, text in ((["verify", "sim"], "verify needs TEST BDF"), (["verify", "x", NS], "the tests are sim, api, mts, lat, mcd and off"),
+                       (["verify", "sim", "x"], "a namespace is written"), (["verify", "sim", NS, NS], "several namespaces are for mcd")):
+        usage_error(*args, text=text)
 
 
 # T1, T2
