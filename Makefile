@@ -4,7 +4,7 @@
 BUILD  ?= build
 PREFIX ?= /usr/local
 
-.PHONY: all check check-vm check-vm-long check-interface check-arm64 soak demo bench bench-check bench-build fuzz mutants coverage lint docs prepush install clean help \
+.PHONY: all check check-vm check-vm-long check-fio check-interface check-arm64 soak demo bench bench-check bench-build fuzz mutants coverage lint docs prepush install clean help \
 	lint-format lint-gcc lint-clang lint-scan-build lint-cppcheck lint-sparse lint-valgrind
 
 # The plain build of everything; what it is made of can be changed with "meson configure build".
@@ -44,6 +44,17 @@ check-vm-long:
 	@ci/install-deps build vm
 	@$(MAKE) --no-print-directory all
 	@PROFILE=own-6.12,own-6.12-type1 TEST='*-long' tests/vm/run --build $(BUILD)
+
+# The engine for fio, on the emulated machine and in a guest. Sources of fio are fetched once.
+FIO_SOURCE = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/libvfn/fio-source
+
+check-fio:
+	@ci/install-deps build vm fio
+	@ci/fio-source $(FIO_SOURCE)
+	@ci/build $(BUILD)/fio -Dfio=$(FIO_SOURCE) --werror -Dtests=enabled -Dexamples=disabled -Ddocs=disabled -- \
+		fio/vfn-fio.so tests/unit/fio/emulated-fio.so tools/vfntool/vfntool tests/vm/guest/features
+	@ci/run-tests fio $(BUILD)/fio fio
+	@PROFILE=fio tests/vm/run --build $(BUILD)/fio
 
 soak:
 	@ci/install-deps build
@@ -146,7 +157,7 @@ docs:
 	@ci/build $(BUILD)/docs -Ddocs=enabled -Dtools=disabled -Dexamples=disabled -Dtests=disabled -Dvm_tests=disabled
 	@ci/run-tests docs $(BUILD)/docs --suite docs
 
-prepush: check check-interface check-arm64 check-vm bench-check fuzz coverage lint docs
+prepush: check check-interface check-arm64 check-vm check-fio bench-check fuzz coverage lint docs
 
 install: all
 	@meson install -C $(BUILD) --no-rebuild
@@ -164,6 +175,7 @@ help:
 	@echo '                a kernel of our own, which has iommufd, is built once, in 4 to 10 minutes'
 	@echo '                PROFILE=own-newest is not among the default guests: the newest kernel, built the same way'
 	@echo 'make check-vm-long  the cases that take long, such as 1000 resets under load, and SOAK_TIME=600 seconds of soak'
+	@echo 'make check-fio  the engine for fio, on the emulated controller and in a guest; fetches the sources of fio once'
 	@echo 'make soak       everything at once on the emulated controller, under TSan, for SOAK_TIME=600 seconds;'
 	@echo '                SOAK_ARGS="--seed N --threads N --ops N --lockstep" repeats what failed'
 	@echo 'make demo       boot a guest: identify, 16 MiB of verified I/O, a short performance run'

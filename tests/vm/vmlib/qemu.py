@@ -9,8 +9,10 @@ import re
 import shutil
 import socket
 import subprocess
+import tempfile
 
 from images.cache import cache_dir, locked
+from images.initramfs import libraries
 from images.kernel import tool
 from images.progress import say
 from vmlib.qmp import QMP, QMPError
@@ -121,12 +123,20 @@ def protocol(path, errors):
 
 
 def make_drive(path, options):
-    """Make an empty file of this size, or one with a file system."""
+    """Make an empty file of this size, or one with a file system, which may have programs of the host's in it."""
     path.unlink(missing_ok=True)
     with open(path, "wb") as file:
         os.truncate(file.fileno(), int(options["mib"]) << 20)
-    if "filesystem" in options:
-        subprocess.run([tool(f"mkfs.{options['filesystem']}"), "-q", path], check=True)
+    if "filesystem" not in options:
+        return
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        for name in options.get("programs", "").split():
+            program = shutil.which(name)
+            if not program:
+                raise QemuError(f"{name} is not installed: run ci/install-deps {name}")
+            for file in [program, *libraries(program)]:
+                shutil.copy(file, folder)
+        subprocess.run([tool(f"mkfs.{options['filesystem']}"), "-q", "-d", folder, path], check=True)
 
 
 def accelerator(kernel):
