@@ -161,9 +161,9 @@ static inline bool take(void *to, void *opaque, const struct nvme_cqe *cqe)
 }
 
 /* The end of the ring was reached, or the controller waits to hear what was consumed. */
-static inline bool is_far(const struct nvme_cq *cq)
+static inline bool is_far(const struct nvme_cq *cq, int n)
 {
-	return cq->head == cq->qsize || cq->head - cq->phead > cq->slack;
+	return nvme_quick_at_end(cq, n) || cq->head - cq->phead > cq->slack;
 }
 
 /* All that is not common after the completion queue was looked at. */
@@ -171,9 +171,11 @@ static __attribute__((noinline)) int wait_on(struct vfn_blk_queue *q, int got)
 {
 	struct nvme_cq *cq = q->sq->cq;
 
-	if (is_far(cq)) {
-		cq->phase ^= cq->head == cq->qsize;
-		cq->head = cq->head == cq->qsize ? 0 : cq->head;
+	if (is_far(cq, got)) {
+		if (nvme_quick_at_end(cq, got)) {
+			cq->phase ^= 1;
+			cq->head = 0;
+		}
 		nvme_cq_update_head(cq);
 	}
 
@@ -202,7 +204,7 @@ static inline int harvest(struct vfn_blk_queue *q)
 	n = nvme_quick_poll(sq, cq, q->ask.max, &odd, take, &h);
 	q->out -= (unsigned int)n;
 
-	if (unlikely(is_far(cq) || h.callbacks || !n || n < q->ask.min))
+	if (unlikely(is_far(cq, n) || h.callbacks || !n || n < q->ask.min))
 		return wait_on(q, n);
 
 	return n;

@@ -228,7 +228,7 @@ int vfn_nvme_io_poll(struct nvme_sq *sq, struct vfn_nvme_done *done, int max)
 
 	n = nvme_quick_poll(sq, cq, max, &odd, put_done, &done);
 
-	if (unlikely(cq->head == cq->qsize))
+	if (unlikely(nvme_quick_at_end(cq, n)))
 		return poll_next_round(sq, done, max - n, n);
 	if (unlikely(odd))
 		return poll_slowly(sq, done, max - n, n);

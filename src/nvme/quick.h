@@ -155,4 +155,10 @@ nvme_quick_poll(struct nvme_sq *sq, struct nvme_cq *cq, int max, bool *odd,
 	return n;
 }
 
+/* Whether a poll that took @n took the last entry of the ring. Behind that of 65536 the head is 0, as it is before any. */
+static inline bool nvme_quick_at_end(const struct nvme_cq *cq, int n)
+{
+	return cq->head == (uint16_t)cq->qsize && n;
+}
+
 #endif /* VFN_SRC_NVME_QUICK_H */

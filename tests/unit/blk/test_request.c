@@ -449,6 +449,27 @@ static void callbacks_do_without_a_list(void **state)
 	finish(&a);
 }
 
+/* Q2: behind the last of 65536 entries a head of 16 bits is 0, as at the start */
+static void queue_of_the_largest_size_goes_round(void **state)
+{
+	const struct emu_nvme_opts largest = { .mqes = 65536 };
+	const struct vfn_blk_opts deep = { .depth = 65536 };
+	struct vfn_blk_req reqs[100], *done[100];
+	struct async a;
+
+	begin(&a, &largest, &deep);
+	assert_int_equal(vfn_blk_wait(a.q, done, 0, 100, 0), 0);
+	for (int round = 0; round < 660; round++) {
+		for (int i = 0; i < 100; i++) {
+			reqs[i] = a_read(&a, (uint64_t)i, 1);
+			submit(&a, &reqs[i]);
+		}
+		assert_int_equal(vfn_blk_wait(a.q, done, 100, 100, SEC), 100);
+	}
+	assert_int_equal(vfn_blk_wait(a.q, done, 0, 100, 0), 0);
+	finish(&a);
+}
+
 static void others_that_end_meanwhile_stay(void **state)
 {
 	struct vfn_blk_req reqs[3], *done[3];
@@ -760,6 +781,7 @@ int main(void)
 		test(bad_requests_are_not_submitted),
 		test(callbacks_are_called_and_may_submit),
 		test(callbacks_do_without_a_list),
+		test(queue_of_the_largest_size_goes_round),
 		test(others_that_end_meanwhile_stay),
 		test(cancelled_request_ends_with_ecanceled),
 		test(requests_have_limits_of_their_own),

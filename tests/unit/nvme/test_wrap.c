@@ -253,6 +253,7 @@ static void by_the_fast_calls(struct machine *m, uintptr_t n)
 	struct vfn_nvme_io io;
 
 	assert_int_equal(vfn_nvme_io_prep(&io, &m->ctrl, OP_READ, 1, 9), 0);
+	assert_int_equal(vfn_nvme_io_poll(m->sq, batch, 100), 0);
 	while (done < n) {
 		while (!vfn_nvme_io_submit(m->sq, &io, sent % 64, 1, m->buf.vaddr,
 					   (void *)(sent + 1)))
