@@ -24,6 +24,9 @@ VFN_BEGIN_DECLS
 /* A namespace that is open. Opaque. */
 struct vfn_blk;
 
+/* Of <vfn/nvme/types.h>, for programs with commands of their own. */
+union nvme_cmd;
+
 /**
  * enum vfn_blk_flags - how to open a namespace
  * @VFN_BLK_RDONLY: calls that write fail with EROFS
@@ -67,6 +70,7 @@ struct vfn_blk_opts {
  * @VFN_BLK_F_DISCARD: blocks can be deallocated
  * @VFN_BLK_F_WRITE_ZEROES: zeroes are written without a transfer
  * @VFN_BLK_F_VERIFY: blocks are verified without a transfer
+ * @VFN_BLK_F_COPY: blocks are copied without a transfer
  */
 enum vfn_blk_features {
 	VFN_BLK_F_RDONLY = 1 << 0,
@@ -75,6 +79,7 @@ enum vfn_blk_features {
 	VFN_BLK_F_DISCARD = 1 << 3,
 	VFN_BLK_F_WRITE_ZEROES = 1 << 4,
 	VFN_BLK_F_VERIFY = 1 << 5,
+	VFN_BLK_F_COPY = 1 << 6,
 };
 
 /**
@@ -270,8 +275,8 @@ int vfn_blk_writev(struct vfn_blk *blk, const struct iovec *iov, int niov, uint6
  * vfn_blk_flush - make what was written safe
  * @blk: handle
  *
- * Holds for writes that have completed, of any queue (NVM Command Set Specification 1.0, section 3.2.2). Where
- * there is no write cache nothing is sent.
+ * Holds for writes that have completed, of any queue (Base Specification 2.0, section 7.1). Where there is no write
+ * cache nothing is sent.
  *
  * Return: 0, or -1 with errno.
  */
@@ -320,11 +325,55 @@ int vfn_blk_compare(struct vfn_blk *blk, const void *buf, uint64_t lba, uint64_t
  * @lba: first block
  * @nlb: how many
  *
- * Verify (section 3.2.6).
+ * Verify (section 3.2.5).
  *
  * Return: 0, or -1 with errno.
  */
 int vfn_blk_verify(struct vfn_blk *blk, uint64_t lba, uint64_t nlb);
+
+/**
+ * vfn_blk_copy - copy blocks to other blocks
+ * @blk: handle
+ * @to: first block to write
+ * @from: first block to read
+ * @nlb: how many; the two must not overlap
+ *
+ * Copy (section 3.2.2), or reads and writes where the controller has no such command, unless VFN_BLK_NO_FALLBACK.
+ *
+ * Return: 0, or -1 with errno.
+ */
+int vfn_blk_copy(struct vfn_blk *blk, uint64_t to, uint64_t from, uint64_t nlb);
+
+/**
+ * vfn_blk_cmd - send a command of one's own
+ * @blk: handle
+ * @cmd: I/O command; its identifier and data pointer are the library's
+ * @buf: data in the direction of the opcode, NULL for none
+ * @len: bytes of data
+ * @result: receives dwords 0 and 1 of the completion; or NULL
+ *
+ * Nothing but the data's memory is looked at. A handle that cannot be written takes commands only whose data comes from the
+ * controller.
+ *
+ * Return: 0, or -1 with errno.
+ */
+int vfn_blk_cmd(struct vfn_blk *blk, const union nvme_cmd *cmd, void *buf, size_t len,
+		uint64_t *result);
+
+/**
+ * vfn_blk_admin - send an admin command of one's own
+ * @blk: handle
+ * @cmd: admin command; its identifier and data pointer are the library's
+ * @buf: data in the direction of the opcode, NULL for none
+ * @len: bytes of data
+ * @result: receives dwords 0 and 1 of the completion; or NULL
+ *
+ * Handles of the controller take turns. What it changes no handle hears of: do not touch queues.
+ *
+ * Return: 0, or -1 with errno.
+ */
+int vfn_blk_admin(struct vfn_blk *blk, const union nvme_cmd *cmd, void *buf, size_t len,
+		  uint64_t *result);
 
 /**
  * vfn_blk_pread - read bytes
@@ -369,6 +418,7 @@ struct vfn_blk_queue;
  * @VFN_BLK_DISCARD: discard
  * @VFN_BLK_WRITE_ZEROES: write zeroes, by that command only
  * @VFN_BLK_VERIFY: verify
+ * @VFN_BLK_CMD: what @cmd of the request says, with @nlb bytes at @buf; there are no blocks
  */
 enum vfn_blk_op {
 	VFN_BLK_READ = 0,
@@ -378,6 +428,7 @@ enum vfn_blk_op {
 	VFN_BLK_DISCARD,
 	VFN_BLK_WRITE_ZEROES,
 	VFN_BLK_VERIFY,
+	VFN_BLK_CMD,
 };
 
 /**
@@ -402,6 +453,8 @@ enum vfn_blk_req_flags {
  * @opaque: the caller's
  * @error: result: 0, or an errno as of the calls above; ECANCELED after vfn_blk_cancel()
  * @status: result: status of the first command that failed, le16_to_cpu(cqe->sfp) >> 1; 0 for none
+ * @cmd: of VFN_BLK_CMD; must stay until the request has ended
+ * @result: result of VFN_BLK_CMD: dwords 0 and 1 of the completion
  * @priv: the library's
  *
  * When it is handed out it may be submitted again, as it is or changed.
@@ -419,6 +472,8 @@ struct vfn_blk_req {
 	uint16_t status;
 	void (*complete)(struct vfn_blk_req *req);
 	void *opaque;
+	const union nvme_cmd *cmd;
+	uint64_t result;
 	struct {
 		struct vfn_blk_queue *queue;
 		struct vfn_blk_req *next;

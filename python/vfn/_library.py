@@ -29,7 +29,8 @@ class Req(ctypes.Structure):
     """struct vfn_blk_req"""
     _fields_ = [("op", c_uint8), ("flags", c_uint8), ("timeout_ms", c_uint32), ("lba", c_uint64), ("nlb", c_uint64),
                 ("buf", c_void_p), ("iov", c_void_p), ("niov", c_int), ("error", c_int), ("status", c_uint16),
-                ("complete", c_void_p), ("opaque", c_void_p), ("priv", c_uint64 * (PRIVATE_BYTES // 8))]
+                ("complete", c_void_p), ("opaque", c_void_p), ("cmd", c_void_p), ("result", c_uint64),
+                ("priv", c_uint64 * (PRIVATE_BYTES // 8))]
 
 
 class PyBuffer(ctypes.Structure):

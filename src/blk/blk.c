@@ -16,6 +16,8 @@
 #define NS_NSZE 0
 #define NS_FLBAS 26
 #define NS_NOIOB 46
+#define NS_MSSRL 74
+#define NS_MCL 76
 #define NS_NSATTR 99
 #define NS_NGUID 104
 #define NS_EUI64 120
@@ -26,6 +28,7 @@
 #define ONCS_DSM (1 << 2)
 #define ONCS_WRITE_ZEROES (1 << 3)
 #define ONCS_VERIFY (1 << 7)
+#define ONCS_COPY (1 << 8)
 
 #define NLB_MAX 65536
 #define DEPTH_DEFAULT 256
@@ -98,7 +101,8 @@ static unsigned int features_of(const struct vfn_blk *blk, const uint8_t *id)
 	       (dev->oncs & ONCS_COMPARE ? VFN_BLK_F_COMPARE : 0) |
 	       (dev->oncs & ONCS_DSM ? VFN_BLK_F_DISCARD : 0) |
 	       (dev->oncs & ONCS_WRITE_ZEROES ? VFN_BLK_F_WRITE_ZEROES : 0) |
-	       (dev->oncs & ONCS_VERIFY ? VFN_BLK_F_VERIFY : 0);
+	       (dev->oncs & ONCS_VERIFY ? VFN_BLK_F_VERIFY : 0) |
+	       (dev->oncs & ONCS_COPY && blk->copy_max ? VFN_BLK_F_COPY : 0);
 }
 
 static int set_format(struct vfn_blk *blk, const uint8_t *id)
@@ -138,6 +142,10 @@ static void set_limits(struct vfn_blk *blk, const uint8_t *id)
 
 	info->max_blocks = blocks > NLB_MAX ? NLB_MAX : blocks ? (uint32_t)blocks : 1;
 	info->boundary = blk_get16(id + NS_NOIOB);
+	/* the less of what a range, and what a command has */
+	blk->copy_max = blk_get32(id + NS_MCL);
+	if (blk->copy_max > blk_get16(id + NS_MSSRL))
+		blk->copy_max = blk_get16(id + NS_MSSRL);
 }
 
 static int identify_ns(struct vfn_blk *blk)

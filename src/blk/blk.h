@@ -148,6 +148,8 @@ struct vfn_blk {
 	struct vfn_blk_info info;
 	unsigned int flags;
 	unsigned int lba_shift;
+	/* most blocks of a Copy command */
+	uint32_t copy_max;
 	uint64_t timeout_ns;
 	struct blk_areas areas;
 	pthread_mutex_t lock;
@@ -185,10 +187,24 @@ void blk_finish_data(struct vfn_blk_queue *q, struct vfn_blk_req *req);
 /* Send up to @n blocks. Returns how many, or 0 with errno as of vfn_nvme_io_submit(). */
 uint32_t blk_send_data(struct vfn_blk_queue *q, struct vfn_blk_req *req, uint64_t lba, uint32_t n);
 
-static inline bool blk_has_data(const struct vfn_blk_req *req)
+/* It transfers blocks. */
+static inline bool blk_is_transfer(const struct vfn_blk_req *req)
 {
 	return req->op <= VFN_BLK_COMPARE;
 }
+
+static inline bool blk_has_data(const struct vfn_blk_req *req)
+{
+	return blk_is_transfer(req) || (req->op == VFN_BLK_CMD && req->nlb);
+}
+
+static inline size_t blk_data_len(const struct vfn_blk_queue *q, const struct vfn_blk_req *req)
+{
+	return (size_t)req->nlb << (req->op == VFN_BLK_CMD ? 0 : q->blk->lba_shift);
+}
+
+/* sync.c: a queue for that long, and an error that says which request it was. */
+int blk_execute(struct vfn_blk *blk, struct vfn_blk_req *req);
 
 /* request.c: 0, or -1 with errno EINVAL where the namespace does not have these blocks, or they are none. */
 int blk_check_blocks(const struct vfn_blk *blk, uint64_t lba, uint64_t nlb);

@@ -143,16 +143,25 @@ static bool vector_goes(const struct vfn_blk_queue *q, const struct vfn_blk_req 
 
 /* ---- copies ---- */
 
+/* The direction that the lower bits of an opcode say (Base Specification 2.0, figure 86). */
+#define TO_CONTROLLER (1 << 0)
+#define FROM_CONTROLLER (1 << 1)
+
 static bool is_from_memory(const struct vfn_blk_req *req)
 {
-	return req->op != VFN_BLK_READ;
+	return req->op == VFN_BLK_CMD ? req->cmd->opcode & TO_CONTROLLER : req->op != VFN_BLK_READ;
+}
+
+static bool is_to_memory(const struct vfn_blk_req *req)
+{
+	return req->op == VFN_BLK_CMD ? req->cmd->opcode & FROM_CONTROLLER :
+					req->op == VFN_BLK_READ;
 }
 
 /* Between the copy and the caller's memory. */
 static void transfer(const struct vfn_blk_queue *q, const struct vfn_blk_req *req, bool to_copy)
 {
-	const struct iovec whole = { .iov_base = req->buf,
-				     .iov_len = (size_t)req->nlb << q->blk->lba_shift };
+	const struct iovec whole = { .iov_base = req->buf, .iov_len = blk_data_len(q, req) };
 	const struct iovec *iov = req->iov ? req->iov : &whole;
 	int niov = req->iov ? req->niov : 1;
 	char *copy = req->priv.copy;
@@ -168,7 +177,7 @@ static void transfer(const struct vfn_blk_queue *q, const struct vfn_blk_req *re
 
 static int make_copy(struct vfn_blk_queue *q, struct vfn_blk_req *req)
 {
-	const size_t len = (size_t)req->nlb << q->blk->lba_shift;
+	const size_t len = blk_data_len(q, req);
 	struct iommu_dmabuf buf = q->spare;
 
 	if ((size_t)buf.len >= len)
@@ -204,7 +213,7 @@ static void put_copy(struct vfn_blk_queue *q, struct vfn_blk_req *req)
 
 int blk_prepare_data(struct vfn_blk_queue *q, struct vfn_blk_req *req)
 {
-	const size_t len = (size_t)req->nlb << q->blk->lba_shift;
+	const size_t len = blk_data_len(q, req);
 
 	req->priv.iov = req->iov;
 	req->priv.iov_offset = 0;
@@ -220,7 +229,7 @@ void blk_finish_data(struct vfn_blk_queue *q, struct vfn_blk_req *req)
 	if (!req->priv.copy)
 		return;
 
-	if (!req->error && !is_from_memory(req))
+	if (!req->error && is_to_memory(req))
 		transfer(q, req, false);
 	put_copy(q, req);
 }

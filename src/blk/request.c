@@ -114,6 +114,11 @@ __attribute__((noinline)) void blk_end_piece(struct vfn_blk_queue *q, struct vfn
 
 /* ---- sending ---- */
 
+static bool has_blocks(const struct vfn_blk_req *req)
+{
+	return req->op != VFN_BLK_FLUSH && req->op != VFN_BLK_CMD;
+}
+
 uint32_t blk_piece(const struct vfn_blk_queue *q, uint64_t lba, uint64_t left)
 {
 	uint64_t n = left < q->max_blocks ? left : q->max_blocks;
@@ -171,7 +176,23 @@ static int post_blocks(struct vfn_blk_queue *q, struct vfn_blk_req *req, struct 
 	return post(q, req, rq, &cmd);
 }
 
-/* A command without data of the caller's. Returns how many blocks it has, 1 for a flush, or 0 with errno. */
+/* One that somebody else has made. */
+static int post_foreign(struct vfn_blk_queue *q, struct vfn_blk_req *req, struct nvme_rq *rq)
+{
+	struct iovec data = { .iov_base = req->priv.copy ? req->priv.copy : req->buf,
+			      .iov_len = req->nlb };
+	union nvme_cmd cmd = *req->cmd;
+
+	memset(&cmd.dptr, 0, sizeof(cmd.dptr));
+	if (req->nlb && nvme_rq_mapv_prp(&q->dev->ctrl, rq, &cmd, &data, 1))
+		return -1;
+	rq->opaque = req;
+	nvme_rq_post(rq, &cmd);
+
+	return 0;
+}
+
+/* A command that transfers no blocks. Returns how many it has, 1 where there are none, or 0 with errno. */
 static uint32_t send_other(struct vfn_blk_queue *q, struct vfn_blk_req *req, uint64_t lba)
 {
 	union nvme_cmd flush = { .opcode = OPCODE_FLUSH };
@@ -185,6 +206,8 @@ static uint32_t send_other(struct vfn_blk_queue *q, struct vfn_blk_req *req, uin
 
 	if (req->op == VFN_BLK_FLUSH) {
 		ret = post(q, req, rq, &flush);
+	} else if (req->op == VFN_BLK_CMD) {
+		ret = post_foreign(q, req, rq);
 	} else if (req->op == VFN_BLK_DISCARD) {
 		n = left < UINT32_MAX ? (uint32_t)left : UINT32_MAX;
 		ret = post_range(q, req, rq, lba, n);
@@ -207,7 +230,7 @@ static uint32_t send_other(struct vfn_blk_queue *q, struct vfn_blk_req *req, uin
 /* The next command of a request: -1 with errno EBUSY where there is no room for it, and others. */
 static int send_piece(struct vfn_blk_queue *q, struct vfn_blk_req *req)
 {
-	uint64_t lba = req->lba + (req->nlb - req->priv.left);
+	uint64_t lba = has_blocks(req) ? req->lba + (req->nlb - req->priv.left) : 0;
 	uint32_t n;
 
 	if (!q->sq->rq_top) {
@@ -215,7 +238,7 @@ static int send_piece(struct vfn_blk_queue *q, struct vfn_blk_req *req)
 		return -1;
 	}
 
-	if (blk_has_data(req))
+	if (blk_is_transfer(req))
 		n = blk_send_data(q, req, lba, blk_piece(q, lba, req->priv.left));
 	else
 		n = send_other(q, req, lba);
@@ -274,7 +297,7 @@ int blk_check_blocks(const struct vfn_blk *blk, uint64_t lba, uint64_t nlb)
 
 static int check_data(const struct vfn_blk_queue *q, const struct vfn_blk_req *req)
 {
-	uint64_t len = req->nlb << q->blk->lba_shift, sum = 0;
+	uint64_t len = blk_data_len(q, req), sum = 0;
 
 	if (!req->iov) {
 		if (!req->buf || (uintptr_t)req->buf + len < len)
@@ -299,6 +322,12 @@ static int check_data(const struct vfn_blk_queue *q, const struct vfn_blk_req *r
 	return 0;
 }
 
+/* What is not sure not to write: all but data from the controller. */
+static bool is_unknown_write(const struct vfn_blk_req *req)
+{
+	return req->op == VFN_BLK_CMD && (req->cmd->opcode & 3) != 2;
+}
+
 static int check(const struct vfn_blk_queue *q, const struct vfn_blk_req *req)
 {
 	static const struct {
@@ -312,18 +341,21 @@ static int check(const struct vfn_blk_queue *q, const struct vfn_blk_req *req)
 		[VFN_BLK_DISCARD] = { .feature = VFN_BLK_F_DISCARD, .writes = true },
 		[VFN_BLK_WRITE_ZEROES] = { .feature = VFN_BLK_F_WRITE_ZEROES, .writes = true },
 		[VFN_BLK_VERIFY] = { .feature = VFN_BLK_F_VERIFY },
+		[VFN_BLK_CMD] = {},
 	};
 	const struct vfn_blk_info *info = &q->blk->info;
 
-	if (req->op > VFN_BLK_VERIFY || req->flags & ~VFN_BLK_FUA ||
+	if (req->op > VFN_BLK_CMD || req->flags & ~VFN_BLK_FUA ||
 	    (req->flags && req->op > VFN_BLK_WRITE))
 		return vfn_fail(EINVAL, "%s: operation %u, flags 0x%x", info->bdf, req->op,
 				req->flags);
-	if (req->op != VFN_BLK_FLUSH && blk_check_blocks(q->blk, req->lba, req->nlb))
+	if (req->op == VFN_BLK_CMD && (!req->cmd || req->iov))
+		return vfn_fail(EINVAL, "%s: no command, or one with a vector", info->bdf);
+	if (has_blocks(req) && blk_check_blocks(q->blk, req->lba, req->nlb))
 		return -1;
 	if (blk_has_data(req) && check_data(q, req))
 		return -1;
-	if (ops[req->op].writes && info->features & VFN_BLK_F_RDONLY)
+	if ((ops[req->op].writes || is_unknown_write(req)) && info->features & VFN_BLK_F_RDONLY)
 		return vfn_fail(EROFS, "%s/%u cannot be written", info->bdf, info->nsid);
 	if (ops[req->op].feature & ~info->features)
 		return vfn_fail(ENOTSUP, "%s has no command for operation %u", info->bdf, req->op);
@@ -348,7 +380,7 @@ static __attribute__((noinline)) int submit_slowly(struct vfn_blk_queue *q, stru
 		return -1;
 	}
 
-	begin(req, flush ? 1 : req->nlb, 0);
+	begin(req, has_blocks(req) ? req->nlb : 1, 0);
 	if (blk_has_data(req) && blk_prepare_data(q, req)) {
 		req->priv.state = BLK_IDLE;
 		return -1;

@@ -15,11 +15,15 @@ static int failed(const struct vfn_blk *blk, const struct vfn_blk_req *req)
 {
 	static const char *const names[] = { "read",	"write",	"compare", "flush",
 					     "discard", "write zeroes", "verify" };
+	const char *why = req->status ? vfn_nvme_status_text(req->status) : strerror(req->error);
 
-	vfn_set_error(req->error, "%s/%u: %s of %llu blocks from %llu on: %s", blk->info.bdf,
-		      blk->info.nsid, names[req->op], (unsigned long long)req->nlb,
-		      (unsigned long long)req->lba,
-		      req->status ? vfn_nvme_status_text(req->status) : strerror(req->error));
+	if (req->op == VFN_BLK_CMD)
+		vfn_set_error(req->error, "%s/%u: command 0x%02x: %s", blk->info.bdf,
+			      blk->info.nsid, req->cmd->opcode, why);
+	else
+		vfn_set_error(req->error, "%s/%u: %s of %llu blocks from %llu on: %s",
+			      blk->info.bdf, blk->info.nsid, names[req->op],
+			      (unsigned long long)req->nlb, (unsigned long long)req->lba, why);
 	vfn_set_status(req->status);
 
 	return -1;
@@ -30,7 +34,7 @@ uint16_t vfn_blk_last_status(void)
 	return vfn_get_status();
 }
 
-static int execute(struct vfn_blk *blk, struct vfn_blk_req *req)
+int blk_execute(struct vfn_blk *blk, struct vfn_blk_req *req)
 {
 	struct vfn_blk_queue *q = blk_borrow(blk);
 	int ret = vfn_blk_submit(q, req);
@@ -58,7 +62,7 @@ static int do_buf(struct vfn_blk *blk, uint8_t op, void *buf, uint64_t lba, uint
 {
 	struct vfn_blk_req req = { .op = op, .lba = lba, .nlb = nlb, .buf = buf };
 
-	return execute(blk, &req);
+	return blk_execute(blk, &req);
 }
 
 int vfn_blk_read(struct vfn_blk *blk, void *buf, uint64_t lba, uint64_t nlb)
@@ -109,7 +113,7 @@ static int do_vector(struct vfn_blk *blk, uint8_t op, const struct iovec *iov, i
 				blk->info.bdf, len, blk->info.block_size);
 	req.nlb = len >> blk->lba_shift;
 
-	return execute(blk, &req);
+	return blk_execute(blk, &req);
 }
 
 int vfn_blk_readv(struct vfn_blk *blk, const struct iovec *iov, int niov, uint64_t lba)

@@ -52,8 +52,12 @@ static void advance(struct vfn_blk_queue *q)
 
 	do {
 		n = vfn_nvme_io_poll(q->sq, cqes, BATCH);
-		for (int i = 0; i < n; i++)
-			blk_end_piece(q, cqes[i].opaque, le16_to_cpu(cqes[i].cqe.sfp) >> 1);
+		for (int i = 0; i < n; i++) {
+			struct vfn_blk_req *req = cqes[i].opaque;
+
+			req->result = le64_to_cpu(cqes[i].cqe.qw0);
+			blk_end_piece(q, req, le16_to_cpu(cqes[i].cqe.sfp) >> 1);
+		}
 		blk_push(q);
 		nvme_sq_update_tail(q->sq);
 	} while (n == BATCH);

@@ -6,6 +6,7 @@
 
 #define DSM_DEALLOCATE (1 << 2)
 #define DSM_RANGE 16
+#define COPY_RANGE 32
 
 static uint64_t slba(const struct cmd *cmd)
 {
@@ -132,6 +133,38 @@ static uint16_t dsm(struct emu_nvme *n, struct cmd *cmd)
 	return status;
 }
 
+static uint64_t copy_length(struct emu_nvme *n, const struct cmd *cmd)
+{
+	(void)n;
+	return ((cmd->dw[12] & 0xff) + 1) * COPY_RANGE;
+}
+
+/* One range, or it is too many for what Identify says. */
+static uint16_t copy(struct emu_nvme *n, struct cmd *cmd)
+{
+	struct model_ns *ns = nvme_ns(n, cmd->nsid);
+	uint8_t range[COPY_RANGE];
+	uint64_t from, count;
+	uint16_t status;
+
+	if (cmd->len > sizeof(range))
+		return SC_INVALID_FIELD;
+	status = nvme_transfer(n, cmd, range, sizeof(range));
+	if (status)
+		return status;
+	memcpy(&from, range + 8, sizeof(from));
+	from = le64toh(from);
+	count = (range[16] | range[17] << 8) + 1;
+	/* MSSRL */
+	if (count > ns->identify[74] + 256U * ns->identify[75] || !in_range(ns, from, count))
+		return SC_LBA_RANGE;
+	status = check_write(ns, slba(cmd), count);
+	if (!status)
+		memmove(block(ns, slba(cmd)), block(ns, from), count * ns->opts.lba_size);
+
+	return status;
+}
+
 #define ALL UINT32_MAX
 #define RW_CDW12 0xfff0ffff
 
@@ -149,6 +182,8 @@ const struct nvme_op nvme_io_ops[] = {
 	  .allow = { ALL, ALL, RW_CDW12, 0, ALL, ALL }, .exec = write_zeroes },
 	{ 0x09, "DSM", NSID_ACTIVE, DPTR_DATA, .allow = { 0xff, 0x7 }, .length = dsm_length,
 	  .exec = dsm },
+	{ 0x19, "COPY", NSID_ACTIVE, DPTR_DATA, .allow = { ALL, ALL, 0xff }, .length = copy_length,
+	  .exec = copy },
 };
 
 const size_t nvme_num_io_ops = ARRAY_SIZE(nvme_io_ops);

@@ -351,7 +351,8 @@ static void bad_requests_are_not_submitted(void **state)
 	fetched = emu_nvme_stats(a.nvme).fetched;
 	{
 		struct vfn_blk_req bad[] = {
-			{ .op = VFN_BLK_VERIFY + 1, .nlb = 1, .buf = a.mem },
+			{ .op = VFN_BLK_CMD + 1, .nlb = 1, .buf = a.mem },
+			{ .op = VFN_BLK_CMD, .nlb = 512, .buf = a.mem },
 			{ .op = 255, .nlb = 1, .buf = a.mem },
 			{ .op = VFN_BLK_READ, .flags = 2, .nlb = 1, .buf = a.mem },
 			{ .op = VFN_BLK_READ, .flags = 4, .nlb = 1, .buf = a.mem },

@@ -417,6 +417,126 @@ static void verify_is_sent_where_there_is_such_a_command(void **state)
 	close_blk(blk);
 }
 
+static void add_copy(struct emu_nvme *nvme)
+{
+	uint8_t *ns = emu_nvme_identify_ns(nvme, 1);
+
+	emu_nvme_identify_ctrl(nvme)[521] |= 1;
+	/* 100 blocks of a range, 80 of a command */
+	ns[74] = 100;
+	ns[76] = 80;
+}
+
+/* B7 */
+static void blocks_are_copied_by_commands_or_through_memory(void **state)
+{
+	const struct vfn_blk_opts strict = { .flags = VFN_BLK_NO_FALLBACK };
+	const struct vfn_blk_opts rdonly = { .flags = VFN_BLK_RDONLY };
+	static const bool commands[] = { true, false };
+	char *model = new_pages(DISK);
+	uint64_t seed = 5;
+
+	for (size_t i = 0; i < UNIT_ARRAY_SIZE(commands); i++) {
+		struct emu_nvme *nvme;
+		struct vfn_blk *blk;
+
+		emu_fini();
+		emu_init();
+		nvme = emu_nvme_add(NULL);
+		if (commands[i])
+			add_copy(nvme);
+		blk = open_with(EMU_BDF, commands[i] ? &strict : NULL);
+		assert_int_equal(!!(info_of(blk).features & VFN_BLK_F_COPY), commands[i]);
+		fill_random(disk_of(nvme), DISK, &seed);
+		memcpy(model, disk_of(nvme), DISK);
+		memcpy(model + 1024 * 512, model + 7 * 512, 1000 * 512);
+		assert_int_equal(vfn_blk_copy(blk, 1024, 7, 1000), 0);
+		assert_memory_equal(disk_of(nvme), model, DISK);
+		memcpy(model, model + 512, 512);
+		assert_int_equal(vfn_blk_copy(blk, 0, 1, 1), 0);
+		assert_memory_equal(disk_of(nvme), model, DISK);
+		assert_int_equal(emu_nvme_stats(nvme).io[0x19], commands[i] ? 13 + 1 : 0);
+
+		assert_fails_with(vfn_blk_copy(blk, 0, 9, 10), EINVAL);
+		assert_fails_with(vfn_blk_copy(blk, 9, 0, 10), EINVAL);
+		assert_fails_with(vfn_blk_copy(blk, 0, 0, 1), EINVAL);
+		assert_fails_with(vfn_blk_copy(blk, 0, 10, 0), EINVAL);
+		assert_fails_with(vfn_blk_copy(blk, 0, 65530, 10), EINVAL);
+		assert_fails_with(vfn_blk_copy(blk, 65530, 0, 10), EINVAL);
+		close_blk(blk);
+		blk = open_with(EMU_BDF, &rdonly);
+		assert_fails_with(vfn_blk_copy(blk, 0, 10, 1), EROFS);
+		close_blk(blk);
+		if (!commands[i]) {
+			blk = open_with(EMU_BDF, &strict);
+			assert_fails_with(vfn_blk_copy(blk, 0, 10, 1), ENOTSUP);
+			close_blk(blk);
+		}
+	}
+	free(model);
+}
+
+/* E22 */
+static void commands_of_ones_own_are_sent(void **state)
+{
+	struct emu_nvme *nvme = emu_nvme_add(NULL);
+	union nvme_cmd cmd = { .opcode = OP_READ, .nsid = cpu_to_le32(1) };
+	static char plain[8192];
+	uint64_t result = 5;
+	struct vfn_blk *blk = open_blk();
+
+	memset(emu_nvme_disk(nvme, 1, NULL), 0x44, 8192);
+	cmd.cdw12 = cpu_to_le32(15);
+	assert_int_equal(vfn_blk_cmd(blk, &cmd, plain, 8192, NULL), 0);
+	assert_true(is_filled(plain, 8192, 0x44));
+	memset(plain, 0x55, sizeof(plain));
+	cmd.opcode = OP_WRITE;
+	assert_int_equal(vfn_blk_cmd(blk, &cmd, plain, 8192, &result), 0);
+	assert_true(is_filled(emu_nvme_disk(nvme, 1, NULL), 8192, 0x55));
+	assert_int_equal(result, 0);
+	cmd = (union nvme_cmd){ .opcode = OP_FLUSH, .nsid = cpu_to_le32(1) };
+	assert_int_equal(vfn_blk_cmd(blk, &cmd, NULL, 0, NULL), 0);
+	cmd.opcode = 0x7f;
+	assert_fails_with(vfn_blk_cmd(blk, &cmd, NULL, 0, NULL), ENOTSUP);
+	assert_error_has("command 0x7f");
+	assert_int_equal(vfn_blk_last_status() & 0x7ff, 1);
+	assert_fails_with(vfn_blk_cmd(blk, NULL, NULL, 0, NULL), EINVAL);
+	assert_fails_with(vfn_blk_cmd(blk, &cmd, NULL, 4, NULL), EINVAL);
+
+	cmd = (union nvme_cmd){ .opcode = OP_IDENTIFY, .cdw10 = cpu_to_le32(1) };
+	assert_int_equal(vfn_blk_admin(blk, &cmd, plain, 4096, NULL), 0);
+	assert_memory_equal(plain, emu_nvme_identify_ctrl(nvme), 4096);
+	/* Number of Queues */
+	cmd = (union nvme_cmd){ .opcode = 0xa, .cdw10 = cpu_to_le32(7) };
+	assert_int_equal(vfn_blk_admin(blk, &cmd, NULL, 0, &result), 0);
+	assert_int_equal(result & 0xffff, 63);
+	cmd.opcode = 0xff;
+	assert_fails_with(vfn_blk_admin(blk, &cmd, NULL, 0, NULL), ENOTSUP);
+	assert_error_has("admin command 0xff");
+	assert_int_equal(vfn_blk_last_status() & 0x7ff, 1);
+	close_blk(blk);
+}
+
+static void handle_that_is_not_written_takes_commands_that_read(void **state)
+{
+	const struct vfn_blk_opts rdonly = { .flags = VFN_BLK_RDONLY };
+	union nvme_cmd cmd = { .opcode = OP_READ, .nsid = cpu_to_le32(1) };
+	struct emu_nvme *nvme = emu_nvme_add(NULL);
+	struct vfn_blk *blk = open_with(EMU_BDF, &rdonly);
+	char *mem = vfn_blk_alloc(blk, PAGE);
+
+	assert_int_equal(vfn_blk_cmd(blk, &cmd, mem, 512, NULL), 0);
+	cmd.opcode = OP_WRITE;
+	assert_fails_with(vfn_blk_cmd(blk, &cmd, mem, 512, NULL), EROFS);
+	cmd.opcode = OP_ZEROES;
+	assert_fails_with(vfn_blk_cmd(blk, &cmd, NULL, 0, NULL), EROFS);
+	emu_pci_remove(emu_nvme_pci(nvme));
+	cmd.opcode = OP_READ;
+	assert_fails_with(vfn_blk_cmd(blk, &cmd, mem, 512, NULL), ENODEV);
+	assert_fails_with(vfn_blk_admin(blk, &cmd, NULL, 0, NULL), ENODEV);
+	close_blk(blk);
+}
+
 /* B2, B5, E13 */
 static void status_of_a_command_is_an_errno_with_a_name(void **state)
 {
@@ -588,6 +708,9 @@ int main(void)
 		test(commands_that_are_not_there_have_a_fallback_or_are_enotsup),
 		test(compare_says_whether_blocks_are_equal),
 		test(verify_is_sent_where_there_is_such_a_command),
+		test(blocks_are_copied_by_commands_or_through_memory),
+		test(commands_of_ones_own_are_sent),
+		test(handle_that_is_not_written_takes_commands_that_read),
 		test(status_of_a_command_is_an_errno_with_a_name),
 		test(failed_read_leaves_plain_memory_alone),
 		test(bytes_of_any_length_at_any_offset_are_transferred),
