@@ -187,6 +187,9 @@ static void each_step_that_fails_leaves_nothing(void **state)
 	assert_true(emu_fail_each(EMU_ALLOC, ENOMEM, try_to_alloc, free_it, &mem) >= 1);
 	assert_int_equal(emu_fail_each(EMU_MMAP, ENOMEM, try_to_alloc, free_it, &mem), 1);
 	assert_int_equal(emu_fail_each(EMU_DMA_MAP, ENOMEM, try_to_alloc, free_it, &mem), 1);
+	emu_fail_at(EMU_MMAP, 1, ENOMEM);
+	assert_fails_with(try_to_alloc(&mem), ENOMEM);
+	assert_error_has("cannot allocate 2097152 bytes");
 	close_blk(one_blk);
 }
 

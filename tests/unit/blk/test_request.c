@@ -502,6 +502,28 @@ static void others_that_end_meanwhile_stay(void **state)
 	finish(&a);
 }
 
+static void those_that_were_left_come_before_others(void **state)
+{
+	struct vfn_blk_req reqs[3], *done[3], quick;
+	struct async a;
+
+	begin(&a, NULL, NULL);
+	for (int i = 0; i < 3; i++) {
+		reqs[i] = a_read(&a, 0, 2000);
+		submit(&a, &reqs[i]);
+	}
+	assert_int_equal(vfn_blk_wait(a.q, done, 1, 1, -1), 1);
+	assert_ptr_equal(done[0], &reqs[0]);
+	assert_int_equal(vfn_blk_wait_req(&reqs[2], -1), 0);
+	quick = a_read(&a, 0, 1);
+	submit(&a, &quick);
+	assert_int_equal(vfn_blk_wait(a.q, done, 1, 1, -1), 1);
+	assert_ptr_equal(done[0], &reqs[1]);
+	assert_int_equal(vfn_blk_wait(a.q, done, 1, 1, -1), 1);
+	assert_ptr_equal(done[0], &quick);
+	finish(&a);
+}
+
 /* B15 */
 static void cancelled_request_ends_with_ecanceled(void **state)
 {
@@ -798,6 +820,7 @@ int main(void)
 		test(callbacks_are_called_and_may_submit),
 		test(callbacks_do_without_a_list),
 		test(others_that_end_meanwhile_stay),
+		test(those_that_were_left_come_before_others),
 		test(cancelled_request_ends_with_ecanceled),
 		test(requests_have_limits_of_their_own),
 		test(request_is_late_among_others_that_are_not),

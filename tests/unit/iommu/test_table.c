@@ -161,6 +161,14 @@ static void memory_of_a_device_has_no_run(void **state)
 	assert_int_equal(vfio_pci_close(&peer), 0);
 }
 
+static void last_page_of_the_table_is_one_of_it(void **state)
+{
+	const char *last = (const char *)((1ULL << TABLE_VADDR_BITS) - PAGE);
+
+	assert_int_equal(iommu_table_reserve(ctx, last, PAGE), 0);
+	assert_fails_with(iommu_table_reserve(ctx, last, 2 * PAGE), EINVAL);
+}
+
 static void address_beyond_the_table_has_no_entry(void **state)
 {
 	assert_int_equal(iommu_table_entry(ctx, 1ULL << TABLE_VADDR_BITS), 0);
@@ -181,6 +189,7 @@ int main(void)
 		test(reserved_memory_has_no_run),
 		test(entry_holds_any_address),
 		test_closed(memory_of_a_device_has_no_run),
+		test(last_page_of_the_table_is_one_of_it),
 		test(address_beyond_the_table_has_no_entry),
 	};
 

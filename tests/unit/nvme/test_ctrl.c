@@ -282,6 +282,16 @@ static void never_ready_gives_up_after_cap_to_where_crto_is_shorter(void **state
 	assert_waited(failing_init_takes(nvme, ETIMEDOUT), 4 * SEC);
 }
 
+/* As many units as the field has room for say that it takes longer, not how long. */
+static void never_ready_gives_up_after_cap_to_where_crto_is_full(void **state)
+{
+	const struct emu_nvme_opts opts = { .to = 8, .crto = 0xffff };
+	struct emu_nvme *nvme = emu_nvme_add(&opts);
+
+	emu_nvme_set(nvme, EMU_NEVER_READY, true);
+	assert_waited(failing_init_takes(nvme, ETIMEDOUT), 4 * SEC);
+}
+
 /* W24 */
 static void slow_controller_with_crto_becomes_ready(void **state)
 {
@@ -759,6 +769,7 @@ int main(void)
 		test(never_ready_gives_up_after_cap_to),
 		test(never_ready_gives_up_after_crto_where_longer),
 		test(never_ready_gives_up_after_cap_to_where_crto_is_shorter),
+		test(never_ready_gives_up_after_cap_to_where_crto_is_full),
 		test(slow_controller_with_crto_becomes_ready),
 		test(never_unready_gives_up_after_cap_to),
 		test(waiting_for_ready_does_not_burn_the_cpu),

@@ -81,7 +81,7 @@ static void info_has_everything(void **state)
 	emu_file(DEV "/resource", "0x00000000fe000000 0x00000000fe003fff 0x0000000000140204\n"
 				  "0x0000000000000000 0x0000000000000000 0x0000000000000000\n"
 				  "0x0000004000000000 0x0000004fffffffff 0x000000000014220c\n"
-				  "0x0000000000000000 0x0000000000000000 0x0000000000000000\n"
+				  "0x000000000000d000 0x000000000000d000 0x0000000000040101\n"
 				  "0x000000000000c000 0x000000000000c01f 0x0000000000040101\n"
 				  "0x0000000000000000 0x0000000000000000 0x0000000000000000\n"
 				  "0x00000000ffff0000 0x00000000ffffffff 0x0000000000046200\n");
@@ -103,6 +103,7 @@ static void info_has_everything(void **state)
 	assert_int_equal(info.bars[1].size, 0);
 	assert_int_equal(info.bars[2].size, 0x1000000000);
 	assert_int_equal(info.bars[2].flags, 0x14220c);
+	assert_int_equal(info.bars[3].size, 1);
 	assert_int_equal(info.bars[4].size, 32);
 	assert_int_equal(info.bars[5].size, 0);
 	assert_int_equal(info.irq, 11);

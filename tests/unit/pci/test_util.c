@@ -335,6 +335,8 @@ static void numvfs_beyond_an_int_is_erange(void **state)
 	emu_file(DEV "/sriov_numvfs", "4294967296\n");
 	assert_fails_with(vfn_pci_get_numvfs(EMU_BDF), ERANGE);
 	assert_error_has("4294967296");
+	emu_file(DEV "/sriov_numvfs", "2147483647\n");
+	assert_int_equal(vfn_pci_get_numvfs(EMU_BDF), INT32_MAX);
 }
 
 static void numvfs_that_the_kernel_refuses_says_so(void **state)

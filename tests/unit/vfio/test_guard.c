@@ -246,6 +246,25 @@ static void signal_that_was_sent_is_handed_on(void **state)
 	assert_int_equal(signal_of(read_foreign), SIGBUS);
 }
 
+/* H4: as the bus, or memory that is broken, says so */
+static void access_that_fails_in_another_way_is_covered(void **state)
+{
+	static const int codes[] = { BUS_OBJERR, BUS_MCEERR_AR };
+
+	set_action(&(struct sigaction){ .sa_sigaction = fill_in, .sa_flags = SA_SIGINFO });
+	assert_int_equal(vfn_sigbus_guard(true), 0);
+	called = 0;
+	for (size_t i = 0; i < UNIT_ARRAY_SIZE(codes); i++) {
+		siginfo_t info = { .si_code = codes[i] };
+
+		info.si_addr = (void *)small_bar;
+		assert_int_equal(syscall(SYS_rt_tgsigqueueinfo, getpid(), gettid(), SIGBUS, &info),
+				 0);
+		assert_int_equal(called, 0);
+	}
+	assert_int_equal(vfn_sigbus_guard(false), 0);
+}
+
 /* H4 */
 static void default_action_is_the_end(void **state)
 {
@@ -446,6 +465,7 @@ int main(void)
 		guard_test(other_accesses_are_for_the_handler_that_was_there),
 		guard_test(handler_without_information_is_called_too),
 		guard_test(signal_that_was_sent_is_handed_on),
+		guard_test(access_that_fails_in_another_way_is_covered),
 		guard_test(default_action_is_the_end),
 		guard_test(handler_for_one_time_is_called_once),
 		guard_test(handler_finds_the_signals_blocked_that_it_has_asked_for),
