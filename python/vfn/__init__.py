@@ -38,6 +38,9 @@ MS, NS = 1000, 1000000000
 # Type 2h, code 85h (NVM Command Set Specification 1.0, section 3.2.1).
 COMPARE_FAILURE = 0x285
 
+# Of an opcode, whose two low bits say where data goes.
+FROM_CONTROLLER = 2
+
 
 class Error(OSError):
     """What the library says of a failure: errno, strerror, and the status of the NVMe command that has failed, or 0."""
@@ -59,6 +62,7 @@ class Flags(enum.IntFlag):
     TRY = 1 << 2
     SGL = 1 << 3
     NO_FALLBACK = 1 << 4
+    INTERRUPTS = 1 << 5
 
 
 class Features(enum.IntFlag):
@@ -69,10 +73,11 @@ class Features(enum.IntFlag):
     DISCARD = 1 << 3
     WRITE_ZEROES = 1 << 4
     VERIFY = 1 << 5
+    COPY = 1 << 6
 
 
 class Op(enum.IntEnum):
-    """What a request does: see enum vfn_blk_op."""
+    """What a request does: see enum vfn_blk_op. Commands of one's own are calls of Namespace."""
     READ = 0
     WRITE = 1
     COMPARE = 2
@@ -254,6 +259,13 @@ class Queue:
             found.append(request)
         return found
 
+    def fileno(self) -> int:
+        """For selectors and their kin, with Flags.INTERRUPTS: readable when wait(0) may have something to hand out.
+
+        That look is also what tells the controller of what was submitted, so it comes before one sleeps, too.
+        """
+        return _check(lib.vfn_blk_event_fd(self._handle()))
+
     def cancel(self, request: Request) -> None:
         """Call a request off. It is handed out like any other, with an error of ECANCELED if it was not too late."""
         self._handle()
@@ -401,6 +413,20 @@ class Namespace:
         """Let the controller read blocks, and see whether it can."""
         self._blocks(lib.vfn_blk_verify, lba, nlb)
 
+    def copy(self, target: int, source: int, nlb: int) -> None:
+        """Copy blocks to blocks from target on."""
+        _positive(target=target, source=source, nlb=nlb)
+        _check(lib.vfn_blk_copy(self._handle(), target, source, nlb))
+
+    def cmd(self, command: bytes, data: Optional[Buffer] = None) -> int:
+        """Send an I/O command, 64 bytes in which identifier and data pointer are the library's, and wait for it; returns
+        dwords 0 and 1 of its completion. Its opcode says whether it reads the data, or writes it."""
+        return self._command(lib.vfn_blk_cmd, command, data)
+
+    def admin(self, command: bytes, data: Optional[Buffer] = None) -> int:
+        """Send an admin command, as cmd() does."""
+        return self._command(lib.vfn_blk_admin, command, data)
+
     def pread(self, length: int, offset: int) -> bytearray:
         """Read bytes, as os.pread() does."""
         _positive(length=length, offset=offset)
@@ -419,6 +445,15 @@ class Namespace:
         _positive(lba=lba)
         with _memory(data, writable) as memory:
             _check(function(self._handle(), memory.address, lba, memory.blocks(self.info.block_size)))
+
+    def _command(self, function: Any, command: bytes, data: Optional[Buffer]) -> int:
+        if len(command) != 64:
+            raise ValueError(f"a command of {len(command)} bytes")
+        result = ctypes.c_uint64()
+        with _memory(b"" if data is None else data, data is not None and bool(command[0] & FROM_CONTROLLER)) as memory:
+            address = None if data is None else memory.address
+            _check(function(self._handle(), bytes(command), address, memory.len, result))
+        return result.value
 
     def _blocks(self, function: Any, lba: int, nlb: int) -> None:
         _positive(lba=lba, nlb=nlb)

@@ -56,7 +56,10 @@ void machine_fail(int qid, int opcode, unsigned int status)
 			sizeof(((struct vfn_blk_##type *)NULL)->name) \
 	}
 
-/* Where the compiler puts what ctypes has to find: structure, field, offset and size in a line. */
+/*
+ * Where the compiler puts what ctypes has to find: structure, field, offset and size in a line. What it need not know is
+ * at the end of a request.
+ */
 const char *machine_layout(void)
 {
 	static const struct {
@@ -73,7 +76,8 @@ const char *machine_layout(void)
 		FIELD(req, flags),	 FIELD(req, timeout_ms),  FIELD(req, lba),
 		FIELD(req, nlb),	 FIELD(req, buf),	  FIELD(req, iov),
 		FIELD(req, niov),	 FIELD(req, error),	  FIELD(req, status),
-		FIELD(req, complete),	 FIELD(req, opaque),	  FIELD(req, priv),
+		FIELD(req, complete),	 FIELD(req, opaque),	  FIELD(req, cmd),
+		FIELD(req, result),
 	};
 	static char text[2048];
 	int n = 0;
@@ -81,6 +85,11 @@ const char *machine_layout(void)
 	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
 		n += snprintf(text + n, sizeof(text) - (size_t)n, "%s %s %zu %zu\n", fields[i].type,
 			      fields[i].name, fields[i].offset, fields[i].size);
+
+	(void)snprintf(text + n, sizeof(text) - (size_t)n, "req priv %zu %zu\n",
+		       offsetof(struct vfn_blk_req, result) + sizeof(uint64_t),
+		       sizeof(struct vfn_blk_req) - offsetof(struct vfn_blk_req, result) -
+			       sizeof(uint64_t));
 
 	return text;
 }

@@ -15,7 +15,9 @@ import os
 import pathlib
 import re
 import runpy
+import selectors
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
@@ -68,10 +70,6 @@ def structures_are_those_of_the_compiler():
         assert field.size == int(size) or name == "priv" and field.size >= int(size), f"{kind}.{name} has {size} bytes"
     for kind, structure in types.items():
         assert [name for name, _ in structure._fields_] == [line[1] for line in lines if line[0] == kind], kind
-        fields = re.search(rf"^struct vfn_blk_{kind} {{\n(.*?)\n}}", HEADER, re.M | re.S)[1]
-        fields = re.sub(r"struct {.*?}", "struct", fields, flags=re.S)
-        names = re.findall(r"(\w+)(?:\[\d+\]|\)\([^)]*\))?;", fields)
-        assert names == [name for name, _ in structure._fields_], f"{kind}: {names}"
 
 
 @test
@@ -81,7 +79,8 @@ def numbers_are_those_of_the_header():
         body = re.search(rf"^enum vfn_blk_{name} {{\n(.*?)\n}}", HEADER, re.M | re.S)[1]
         names = re.findall(rf"VFN_BLK_{prefix}(\w+)(?: = (?:1 << )?(\d+))?,", body)
         values = {name: (1 << i if kind is not vfn.Op else i) for i, (name, _) in enumerate(names)}
-        assert {member.name: member.value for member in kind} == values, f"{kind.__name__}: {values}"
+        # which may have some that Python has not
+        assert {member.name: member.value for member in kind}.items() <= values.items(), f"{kind.__name__}: {values}"
 
 
 @test
@@ -256,6 +255,36 @@ def threads_share_a_namespace():
         for thread in threads:
             thread.join()
     assert not wrong, wrong
+
+
+@test
+def queues_tell_event_loops():
+    with vfn.open(BDF, queues=2) as ns, ns.queue() as queue:
+        fails(errno.ENOTSUP, queue.fileno)
+    with vfn.open(BDF, queues=2, flags=vfn.Flags.INTERRUPTS) as ns, ns.queue() as queue, selectors.DefaultSelector() as loop:
+        loop.register(queue, selectors.EVENT_READ)
+        assert not loop.select(0)
+        queue.submit(vfn.Request(vfn.Op.READ, 0, bytearray(512)))
+        while not queue.wait(0):
+            assert loop.select(10)
+
+
+@test
+def commands_of_ones_own_are_sent():
+    identify = struct.pack("<B39xI20x", 6, 1)
+    with vfn.open(BDF) as ns:
+        ns.write(0, pattern(4096))
+        ns.copy(100, 0, 8)
+        assert ns.read(100, 8) == pattern(4096)
+        data = bytearray(4096)
+        assert ns.admin(identify, data) == 0 and data[:2] == b"\x36\x1b"
+        data = bytearray(1024)
+        ns.cmd(struct.pack("<B3xI32xQHH12x", 2, 1, 100, 1, 0), data)
+        assert data == pattern(1024)
+        ns.cmd(struct.pack("<B3xI56x", 0, 1))
+        assert raises(vfn.Error, ns.cmd, bytes([0x7F]) + bytes(63)).status & 0x7FF == 1
+        raises(ValueError, ns.cmd, bytes(63))
+        raises(BufferError, ns.admin, identify, bytes(4096))
 
 
 @test
