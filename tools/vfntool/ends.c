@@ -51,7 +51,7 @@ static int look_at_file(struct end *e, struct stat *st)
 
 int end_use_source(struct end *e, const char *name, int fd, uint64_t offset)
 {
-	struct stat st;
+	struct stat st = {};
 	int status;
 
 	*e = (struct end){ .name = name, .fd = fd, .offset = offset };

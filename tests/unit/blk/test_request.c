@@ -587,7 +587,7 @@ static void requests_have_limits_of_their_own(void **state)
 /* B15: a wait that always finds something sees limits, too. */
 static void request_is_late_among_others_that_are_not(void **state)
 {
-	struct vfn_blk_req lost, quick, *done[2];
+	struct vfn_blk_req lost, quick, *done[2] = {};
 	uint64_t start;
 	struct async a;
 
