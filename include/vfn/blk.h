@@ -71,6 +71,8 @@ struct vfn_blk_opts {
  * @VFN_BLK_F_WRITE_ZEROES: zeroes are written without a transfer
  * @VFN_BLK_F_VERIFY: blocks are verified without a transfer
  * @VFN_BLK_F_COPY: blocks are copied without a transfer
+ * @VFN_BLK_F_PI: blocks are protected: the controller makes and checks their protection information (PRACT), and a block
+ *	that does not match ends a call with EILSEQ
  */
 enum vfn_blk_features {
 	VFN_BLK_F_RDONLY = 1 << 0,
@@ -80,6 +82,7 @@ enum vfn_blk_features {
 	VFN_BLK_F_WRITE_ZEROES = 1 << 4,
 	VFN_BLK_F_VERIFY = 1 << 5,
 	VFN_BLK_F_COPY = 1 << 6,
+	VFN_BLK_F_PI = 1 << 7,
 };
 
 /**
@@ -132,7 +135,7 @@ struct vfn_blk_info {
  * Return: 0, or -1 with errno: EINVAL (@name, @opts), ENODEV (no such device or namespace), EBUSY (another
  * process, or this one by nvme_init(), has the device), EACCES (permission), ENOSPC (the controller has no
  * queues left, or with VFN_BLK_EXACT fewer than asked for; VFN_BLK_INTERRUPTS: no vectors), ENOTSUP (blocks with
- * metadata, or of a size that makes no sense; VFN_BLK_INTERRUPTS: the device has no vectors for queues), and those of nvme_init() and nvme_create_ioqpair(). Nothing is left behind then.
+ * metadata that is more than protection information, or of a size that makes no sense; VFN_BLK_INTERRUPTS: the device has no vectors for queues), and those of nvme_init() and nvme_create_ioqpair(). Nothing is left behind then.
  */
 int vfn_blk_open(struct vfn_blk **blk, const char *name, const struct vfn_blk_opts *opts);
 

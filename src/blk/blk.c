@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <vfn/nvme/pi.h>
 #include <vfn/support/mutex.h>
 
 #include "blk/blk.h"
@@ -15,6 +16,7 @@
 #define CNS_ACTIVE_NS 0x02
 #define NS_NSZE 0
 #define NS_FLBAS 26
+#define NS_DPS 29
 #define NS_NOIOB 46
 #define NS_MSSRL 74
 #define NS_MCL 76
@@ -102,7 +104,29 @@ static unsigned int features_of(const struct vfn_blk *blk, const uint8_t *id)
 	       (dev->oncs & ONCS_DSM ? VFN_BLK_F_DISCARD : 0) |
 	       (dev->oncs & ONCS_WRITE_ZEROES ? VFN_BLK_F_WRITE_ZEROES : 0) |
 	       (dev->oncs & ONCS_VERIFY ? VFN_BLK_F_VERIFY : 0) |
-	       (dev->oncs & ONCS_COPY && blk->copy_max ? VFN_BLK_F_COPY : 0);
+	       (dev->oncs & ONCS_COPY && blk->copy_max && !blk->protection ? VFN_BLK_F_COPY : 0) |
+	       (blk->protection ? VFN_BLK_F_PI : 0);
+}
+
+/* The guard is of 16 bits: the format has no more metadata than that takes (NVM Command Set Specification 1.0, section 5.2). */
+#define PI_BYTES 8
+
+static int set_protection(struct vfn_blk *blk, unsigned int type, unsigned int metadata)
+{
+	struct vfn_blk_info *info = &blk->info;
+
+	if (metadata && (type < 1 || type > 3 || metadata != PI_BYTES))
+		return vfn_fail(ENOTSUP, "%s/%u: blocks with %u bytes of metadata", info->bdf,
+				info->nsid, metadata);
+	if (!metadata)
+		return 0;
+
+	/* tags that nobody checks in type 3, or counts in type 2 from wherever */
+	blk->has_reftag = type != 3;
+	blk->protection = VFN_NVME_PI_PRACT | VFN_NVME_PI_CHECK_GUARD |
+			  (blk->has_reftag ? VFN_NVME_PI_CHECK_REFTAG : 0);
+
+	return 0;
 }
 
 static int set_format(struct vfn_blk *blk, const uint8_t *id)
@@ -115,9 +139,8 @@ static int set_format(struct vfn_blk *blk, const uint8_t *id)
 
 	if (!blk_get64(id + NS_NSZE))
 		return vfn_fail(ENODEV, "%s has no active namespace %u", info->bdf, info->nsid);
-	if (metadata)
-		return vfn_fail(ENOTSUP, "%s/%u: blocks with %u bytes of metadata", info->bdf,
-				info->nsid, metadata);
+	if (set_protection(blk, id[NS_DPS] & 7, metadata))
+		return -1;
 	if (shift < 9 || shift > 16)
 		return vfn_fail(ENOTSUP, "%s/%u: blocks of 2^%u bytes", info->bdf, info->nsid,
 				shift);

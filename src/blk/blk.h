@@ -148,6 +148,10 @@ struct vfn_blk {
 	struct vfn_blk_info info;
 	unsigned int flags;
 	unsigned int lba_shift;
+	/* protection information that the controller is to make and check: bits of dword 12, 0 for none */
+	uint16_t protection;
+	/* a block's number is in it */
+	bool has_reftag;
 	/* most blocks of a Copy command */
 	uint32_t copy_max;
 	uint64_t timeout_ns;

@@ -277,6 +277,8 @@ uint32_t blk_send_data(struct vfn_blk_queue *q, struct vfn_blk_req *req, uint64_
 	struct vfn_nvme_io *io = &q->io[req->op + 3 * (req->flags & VFN_BLK_FUA)];
 	char *data = req->priv.copy ? req->priv.copy : req->buf;
 
+	if (q->blk->has_reftag)
+		io->cmd.cdw14 = cpu_to_le32((uint32_t)lba);
 	if (req->iov && !req->priv.copy)
 		return send_vector(q, req, io, lba, n);
 

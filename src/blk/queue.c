@@ -27,8 +27,8 @@ static int prepare(struct vfn_blk *blk, struct vfn_blk_queue *q)
 		if (vfn_nvme_io_prep(&q->io[i], &blk->dev->ctrl, opcodes[i % 3], blk->info.nsid,
 				     blk->lba_shift))
 			return -1;
-		if (i >= 3)
-			q->io[i].cmd.rw.control = cpu_to_le16(CONTROL_FUA);
+		q->io[i].cmd.rw.control =
+			cpu_to_le16((uint16_t)((i >= 3 ? CONTROL_FUA : 0) | blk->protection));
 	}
 
 	return 0;

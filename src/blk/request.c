@@ -170,8 +170,12 @@ static int post_blocks(struct vfn_blk_queue *q, struct vfn_blk_req *req, struct 
 			.opcode = req->op == VFN_BLK_VERIFY ? OPCODE_VERIFY : OPCODE_WRITE_ZEROES,
 			.slba = cpu_to_le64(lba),
 			.nlb = cpu_to_le16((uint16_t)(n - 1)),
+			.control = cpu_to_le16(q->blk->protection),
 		},
 	};
+
+	if (q->blk->has_reftag)
+		cmd.cdw14 = cpu_to_le32((uint32_t)lba);
 
 	return post(q, req, rq, &cmd);
 }
@@ -269,7 +273,9 @@ void blk_push(struct vfn_blk_queue *q)
 			blk_end(q, req);
 	}
 
-	q->quick = q->may_write ? VFN_BLK_WRITE : VFN_BLK_READ;
+	/* each command has a tag of its own there */
+	if (!q->blk->has_reftag)
+		q->quick = q->may_write ? VFN_BLK_WRITE : VFN_BLK_READ;
 }
 
 void blk_signal(struct vfn_blk_queue *q)

@@ -571,6 +571,90 @@ static void status_of_a_command_is_an_errno_with_a_name(void **state)
 	close_blk(blk);
 }
 
+static void fail_reads(struct emu_nvme *nvme, uint16_t status)
+{
+	emu_nvme_clear_faults(nvme);
+	emu_nvme_fault(nvme, &(struct emu_fault){ .kind = EMU_STATUS,
+						  .qid = EMU_ANY,
+						  .opcode = OP_READ,
+						  .status = status });
+}
+
+/* B4: which check of the protection information has failed */
+static void protection_that_does_not_match_is_eilseq(void **state)
+{
+	static const struct {
+		uint16_t status;
+		const char *text;
+	} checks[] = { { 0x282, "Guard" },
+		       { 0x283, "Application Tag" },
+		       { 0x284, "Reference Tag" } };
+	struct emu_nvme *nvme = emu_nvme_add(NULL);
+	uint8_t *ns = emu_nvme_identify_ns(nvme, 1);
+	char *mem = new_pages(64 * KIB);
+	struct vfn_blk *blk;
+
+	for (uint8_t type = 1; type <= 3; type++) {
+		/* formats with 8 bytes of metadata */
+		ns[128] = 8;
+		ns[29] = type;
+		blk = open_blk();
+		assert_true(info_of(blk).features & VFN_BLK_F_PI);
+		memset(mem, type, 64 * KIB);
+		assert_int_equal(vfn_blk_write(blk, mem, 10, 128), 0);
+		memset(mem, 0, 64 * KIB);
+		assert_int_equal(vfn_blk_read(blk, mem, 10, 128), 0);
+		assert_true(is_filled(mem, 64 * KIB, type));
+		assert_int_equal(vfn_blk_write_zeroes(blk, 10, 128), 0);
+		for (size_t i = 0; i < UNIT_ARRAY_SIZE(checks); i++) {
+			fail_reads(nvme, checks[i].status);
+			assert_fails_with(vfn_blk_read(blk, mem, 10, 8), EILSEQ);
+			assert_error_has(checks[i].text);
+			assert_int_equal(vfn_blk_last_status(), checks[i].status);
+		}
+		close_blk(blk);
+	}
+
+	/* it is not all of the metadata, or of a kind that there is not */
+	ns[128] = 16;
+	assert_fails_with(vfn_blk_open(&blk, EMU_BDF, NULL), ENOTSUP);
+	assert_error_has("16 bytes of metadata");
+	ns[128] = 8;
+	ns[29] = 4;
+	assert_fails_with(vfn_blk_open(&blk, EMU_BDF, NULL), ENOTSUP);
+	free(mem);
+}
+
+/* B9 */
+static void namespace_that_goes_leaves_the_others_alone(void **state)
+{
+	const struct emu_nvme_opts two = { .nns = 2,
+					   .ns = { { .blocks = 2048, .lba_size = 512 },
+						   { .blocks = 2048, .lba_size = 512 } } };
+	const struct vfn_blk_opts opts = { .queues = 1 };
+	struct emu_nvme *nvme = emu_nvme_add(&two);
+	struct vfn_blk *gone = open_with(EMU_BDF "/1", &opts);
+	struct vfn_blk *stays = open_with(EMU_BDF "/2", &opts);
+	char *mem = vfn_blk_alloc(stays, PAGE);
+
+	/* the only queue of the first handle */
+	emu_nvme_fault(nvme, &(struct emu_fault){ .kind = EMU_STATUS,
+						  .qid = 1,
+						  .opcode = EMU_ANY,
+						  .count = UINT32_MAX,
+						  .status = 0x400b });
+	for (int i = 0; i < 3; i++) {
+		assert_fails_with(vfn_blk_read(gone, mem, 0, 1), ENODEV);
+		assert_error_has("Invalid Namespace");
+		assert_fails_with(vfn_blk_write(gone, mem, 0, 8), ENODEV);
+		assert_int_equal(vfn_blk_write(stays, mem, 0, 8), 0);
+		assert_int_equal(vfn_blk_read(stays, mem, 0, 8), 0);
+	}
+	close_blk(gone);
+	assert_int_equal(vfn_blk_read(stays, mem, 0, 1), 0);
+	close_blk(stays);
+}
+
 /* A failed read of memory that is copied leaves it as it was. */
 static void failed_read_leaves_plain_memory_alone(void **state)
 {
@@ -712,6 +796,8 @@ int main(void)
 		test(commands_of_ones_own_are_sent),
 		test(handle_that_is_not_written_takes_commands_that_read),
 		test(status_of_a_command_is_an_errno_with_a_name),
+		test(protection_that_does_not_match_is_eilseq),
+		test(namespace_that_goes_leaves_the_others_alone),
 		test(failed_read_leaves_plain_memory_alone),
 		test(bytes_of_any_length_at_any_offset_are_transferred),
 		test(command_that_never_completes_is_etimedout),

@@ -194,9 +194,7 @@ BUILD = {
 
 # What is not there yet.
 OPEN = {
-    "B4": "namespaces whose blocks have metadata are refused",
     "B8": "events of namespaces are not looked at",
-    "B9": "a namespace that is not there any more is ENODEV by its status, which no test brings about",
 }
 
 LEVELS = {
