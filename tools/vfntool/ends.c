@@ -79,7 +79,7 @@ int end_open_source(struct end *e, const char *path, uint64_t offset)
 int end_open_destination(struct end *e, const char *path, uint64_t offset, bool in_place)
 {
 	bool standard = !strcmp(path, "-");
-	struct stat st;
+	struct stat st = {};
 	int status;
 
 	*e = (struct end){ .name = standard ? "standard output" : path, .offset = offset };

@@ -21,6 +21,8 @@ enum kind {
 	TEXT,
 	NUMBER,
 	SIZE,
+	NUMBERS, /* several, with commas between them, where the command takes that */
+	SIZES,
 	ADDRESS, /* a number, or + and how far from the start of the data */
 };
 
@@ -29,6 +31,9 @@ enum kind {
 #define TAKES_CHANGE TAKES(OPT_DEVICE), TAKES(OPT_DRY_RUN), TAKES(OPT_VERBOSE)
 #define TAKES_ADMIN TAKES(OPT_DEVICE), TAKES(OPT_JSON), TAKES(OPT_TIMEOUT)
 #define TAKES_DATA TAKES(OPT_JSON), TAKES(OPT_TIMEOUT), TAKES(OPT_LENGTH)
+#define TAKES_LOAD \
+	TAKES_DATA, TAKES(OPT_DEVICE), TAKES(OPT_FORCE), TAKES(OPT_SEED), TAKES(OPT_THREADS), \
+		TAKES(OPT_RUNTIME), TAKES(OPT_RW), TAKES(OPT_IODEPTH), TAKES(OPT_BS)
 #define TAKES_PASSTHRU \
 	TAKES(OPT_DEVICE), TAKES(OPT_JSON), [OPT_OPCODE... OPT_TIMEOUT] = true, \
 							   TAKES(OPT_DOORBELL), TAKES(OPT_QUEUES)
@@ -109,13 +114,19 @@ static const struct option_text {
 	{ 0, "skip", "SIZE", SIZE, 0, INT64_MAX, "where to begin in the source" },
 	{ 0, "seek", "SIZE", SIZE, 0, INT64_MAX, "where to begin in the destination" },
 	{ 0, "seed", "NUMBER", NUMBER, 0, UINT32_MAX, "what data and order come from" },
-	{ 0, "threads", "NUMBER", NUMBER, 1, 64, "threads, each with a queue" },
+	{ 0, "threads", "NUMBER", NUMBERS, 1, 64, "threads, each with a queue" },
 	{ 0, "ratio", "NUMBER", NUMBER, 1, 64, "requests as many times what a queue holds" },
 	{ 0, "sessions", "NUMBER", NUMBER, 1, 64, "handles" },
 	{ 0, "blocks", "NUMBER", NUMBER, 1, 65536, "most blocks of a request" },
 	{ 0, "runtime", "SECONDS", NUMBER, 1, 86400, "how long" },
 	{ 0, "check", "FILE", TEXT, 0, 0, "the kernel's block device that has the same blocks" },
 	{ 0, "sgl", NULL, FLAG, 0, 0, "describe memory by SGLs" },
+	{ 0, "rw", "WORD", TEXT, 0, 0, "read, write, randread, randwrite or randrw" },
+	{ 0, "iodepth", "NUMBER", NUMBERS, 1, 4096, "requests at a time, of each thread" },
+	{ 0, "bs", "SIZE", SIZES, 512, MAX_LENGTH, "bytes of a request" },
+	{ 0, "plot", "FILE", TEXT, 0, 0, "draw a picture, SVG" },
+	{ 0, "kernel", "FILE", TEXT, 0, 0, "the kernel's block device, to compare" },
+	{ 0, "csv", "FILE", TEXT, 0, 0, "figures that are there are kept, others are added" },
 };
 
 _Static_assert(sizeof(options) / sizeof(options[0]) == NR_OPTIONS, "an option lacks its text");
@@ -127,6 +138,8 @@ static const struct command {
 	bool takes[NR_OPTIONS];
 	/* the device may be a namespace, BDF/NSID */
 	bool blocks;
+	/* options of kind NUMBERS and SIZES may have several */
+	bool several;
 	/* operands that the command itself looks at, and how many */
 	const char *operands;
 	unsigned int least, most;
@@ -189,6 +202,11 @@ static const struct command {
 	{ "verify", cmd_verify, "test a controller with data that are written and read",
 	  .takes = { TAKES_DATA, TAKES(OPT_DEPTH), TAKES(OPT_FORCE), [OPT_SEED... OPT_SGL] = true },
 	  .operands = "TEST BDF[/NSID]...", .least = 2, .most = MAX_OPERANDS },
+	{ "lat", cmd_lat, "measure latencies: a histogram with percentiles",
+	  .takes = { TAKES_LOAD, TAKES(OPT_PLOT) }, .blocks = true },
+	{ "bench", cmd_bench, "measure throughput and latency over depths, sizes and threads",
+	  .takes = { TAKES_LOAD, TAKES(OPT_PLOT), TAKES(OPT_KERNEL), TAKES(OPT_CSV) },
+	  .blocks = true, .several = true },
 	{ "admin-passthru", cmd_admin_passthru, "send any admin command, checked by nobody",
 	  .takes = { TAKES_PASSTHRU } },
 	{ "io-passthru", cmd_io_passthru, "send any I/O command, checked by nobody",
@@ -324,11 +342,47 @@ static int find_option(int val)
 	return o;
 }
 
+static int bad_value(const struct option_text *option, const char *text)
+{
+	char what[64];
+
+	snprintf(what, sizeof(what), "--%s: no number from %llu to %llu", option->name,
+		 (unsigned long long)option->min, (unsigned long long)option->max);
+
+	return usage_error(what, ": ", text);
+}
+
+/* Numbers with commas between them. */
+static int take_list(const struct option_text *option, struct value *value)
+{
+	const char *at = value->text;
+	char word[32];
+
+	for (value->count = 0;; at++) {
+		size_t len = strcspn(at, ",");
+		uint64_t *number = &value->list[value->count];
+
+		if (len >= sizeof(word) || value->count == MAX_LIST)
+			return bad_value(option, value->text);
+		memcpy(word, at, len);
+		word[len] = '\0';
+		if (!parse_number(word, option->max, option->kind == SIZES, number) ||
+		    *number < option->min)
+			return bad_value(option, value->text);
+		value->count++;
+		at += len;
+		if (!*at)
+			break;
+	}
+	value->number = value->list[0];
+
+	return 0;
+}
+
 static int take_value(struct line *line, int o, const char *text)
 {
 	const struct option_text *option = &options[o];
 	struct value *value = &line->req.values[o];
-	char what[64];
 
 	value->given = true;
 	value->text = text;
@@ -336,6 +390,8 @@ static int take_value(struct line *line, int o, const char *text)
 		line->device = text;
 	if (option->kind == FLAG || option->kind == TEXT)
 		return 0;
+	if (option->kind == NUMBERS || option->kind == SIZES)
+		return take_list(option, value);
 
 	value->relative = option->kind == ADDRESS && *text == '+';
 	if (parse_number(text + value->relative, option->max, option->kind == SIZE,
@@ -343,10 +399,7 @@ static int take_value(struct line *line, int o, const char *text)
 	    value->number >= option->min)
 		return 0;
 
-	snprintf(what, sizeof(what), "--%s: no number from %llu to %llu", option->name,
-		 (unsigned long long)option->min, (unsigned long long)option->max);
-
-	return usage_error(what, ": ", text);
+	return bad_value(option, text);
 }
 
 static int read_options(int argc, char **argv, struct line *line)
@@ -464,6 +517,8 @@ static int check_line(struct line *line, const struct command **command)
 	for (int o = 0; o < NR_OPTIONS; o++) {
 		if (is_given(req, o) && !c->takes[o])
 			return usage_error(c->name, " does not take --", options[o].name);
+		if (req->values[o].count > 1 && !c->several)
+			return usage_error(c->name, " takes one number for --", options[o].name);
 	}
 
 	status = check_operands(line, c);
@@ -489,7 +544,7 @@ static void print_completion(void)
 	fputs("_vfntool()\n{\n"
 	      "    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} words\n"
 	      "    case $prev in\n"
-	      "    --data-file | --raw-file | --output | --check)\n"
+	      "    --data-file | --raw-file | --output | --check | --plot | --kernel | --csv)\n"
 	      "        COMPREPLY=($(compgen -f -- \"$cur\"))\n"
 	      "        return ;;\n"
 	      "    esac\n"

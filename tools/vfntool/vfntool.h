@@ -84,15 +84,28 @@ enum option_id {
 	OPT_RUNTIME,
 	OPT_CHECK,
 	OPT_SGL,
+	OPT_RW,
+	OPT_IODEPTH,
+	OPT_BS,
+	OPT_PLOT,
+	OPT_KERNEL,
+	OPT_CSV,
 	NR_OPTIONS,
 };
 
-/* Whether an option was given, and what; @relative is for an address: it begins with "+". */
+#define MAX_LIST 16
+
+/*
+ * Whether an option was given, and what; @relative is for an address: it begins with "+". @list are the numbers of one that may
+ * have several, of which @number is the first.
+ */
 struct value {
 	bool given;
 	const char *text;
 	uint64_t number;
 	bool relative;
+	unsigned int count;
+	uint64_t list[MAX_LIST];
 };
 
 #define MAX_OPERANDS 16
@@ -144,6 +157,8 @@ int cmd_copy(const struct request *req);
 int cmd_discard(const struct request *req);
 int cmd_zero(const struct request *req);
 int cmd_verify(const struct request *req);
+int cmd_lat(const struct request *req);
+int cmd_bench(const struct request *req);
 
 /* "vfntool: " and a line on stderr; what the library said. Both return 1. */
 int complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
