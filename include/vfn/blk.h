@@ -534,8 +534,8 @@ int vfn_blk_submit(struct vfn_blk_queue *queue, struct vfn_blk_req *req);
  *
  * Limits of requests run from the first look at them, and are seen by calls of this and the next function
  * only: one that is overdue is aborted, and where that does not help its queue is made anew, which ends other
- * requests of the queue with ECANCELED. So does a controller that is gone or has failed end
- * requests, with ENODEV or EIO.
+ * requests of the queue with ECANCELED. So does a controller that is gone, or that the kernel
+ * wants back (vfn_vfio_request_fd()), or that has failed end requests, with ENODEV or EIO.
  *
  * Return: how many, fewer than @min if the time is up; or -1 with errno: EINVAL (@min is more than @max, or than what
  * was submitted; @max; @timeout_ns), ETIMEDOUT (none of @min).

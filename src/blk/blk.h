@@ -39,6 +39,8 @@ struct blk_dev {
 	char bdf[VFN_PCI_BDF_LEN];
 	pthread_mutex_t lock;
 	struct nvme_ctrl ctrl;
+	/* the kernel wants the device back when this can be read; negative where it does not tell */
+	int request_fd;
 	uint8_t *page;
 	uint64_t max_bytes;
 	uint16_t oncs;

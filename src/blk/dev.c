@@ -90,6 +90,7 @@ static int bring_up(struct blk_dev *dev, const struct vfn_blk_opts *opts)
 	vfn_nvme_set_timeout(&dev->ctrl, opts->timeout_ms ? opts->timeout_ms : BLK_TIMEOUT_MS);
 	if (nvme_init(&dev->ctrl, dev->bdf, &ctrl_opts))
 		return -1;
+	dev->request_fd = vfn_vfio_request_fd(&dev->ctrl.pci);
 	if (dev->ctrl.flags & NVME_CTRL_F_ADMINISTRATIVE)
 		return vfn_fail(ENOTSUP, "%s is an administrative controller, without I/O queues",
 				dev->bdf);

@@ -7,6 +7,7 @@
 
 #include "blk/blk.h"
 #include "nvme/nvme.h"
+#include "os/os.h"
 #include "support/error.h"
 
 #define MS 1000000ULL
@@ -178,11 +179,20 @@ static struct vfn_blk_req *find_late(struct vfn_blk_queue *q, uint64_t now)
 	return NULL;
 }
 
+/* The kernel waits until the program lets go of it. */
+static bool is_wanted_back(const struct blk_dev *dev)
+{
+	uint64_t times;
+
+	return dev->request_fd >= 0 &&
+	       os_read(dev->request_fd, &times, sizeof(times)) == sizeof(times);
+}
+
 static void look_at_controller(struct vfn_blk_queue *q)
 {
 	uint32_t csts = nvme_read32(&q->dev->ctrl, NVME_REG_CSTS);
 
-	if (csts == UINT32_MAX)
+	if (csts == UINT32_MAX || is_wanted_back(q->dev))
 		lose(q, ENODEV);
 	else if (csts & CSTS_CFS || !(csts & CSTS_RDY))
 		lose(q, EIO);

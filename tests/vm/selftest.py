@@ -162,7 +162,7 @@ class Files(unittest.TestCase):
 
     def test_devices_get_slots_in_their_order_but_where_they_say(self):
         item = profile.load(profile.HERE / "profiles/hotplug.ini")
-        self.assertEqual(item.addresses, {"a": "0000:00:10.0", "b": "0000:00:11.0", "hot": "0000:01:00.0"})
+        self.assertEqual(item.addresses, {"a": "0000:00:10.0", "b": "0000:00:11.0", "hot": "0000:01:00.0", "other": "0000:02:00.0"})
         self.assertTrue(any(device.endswith("id=b,addr=0x11") for device in item.devices))
         self.assertTrue(any(device.endswith("id=hot") for device in item.devices))
 

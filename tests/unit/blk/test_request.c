@@ -638,6 +638,24 @@ static void everything_ends_when_the_controller_goes(void **state)
 	finish(&a);
 }
 
+/* H1: the kernel waits for the device until the program lets go of it */
+static void everything_ends_when_the_kernel_wants_the_device_back(void **state)
+{
+	struct vfn_blk_req req, *done;
+	struct async a;
+
+	begin(&a, NULL, NULL);
+	emu_nvme_set(a.nvme, EMU_HOLD, true);
+	req = a_read(&a, 0, 1);
+	submit(&a, &req);
+	assert_int_equal(vfn_blk_wait(a.q, &done, 0, 1, 0), 0);
+	emu_pci_request(emu_nvme_pci(a.nvme));
+	assert_int_equal(vfn_blk_wait(a.q, &done, 1, 1, -1), 1);
+	assert_int_equal(req.error, ENODEV);
+	assert_fails_with(vfn_blk_submit(a.q, &req), ENODEV);
+	finish(&a);
+}
+
 /* ---- interrupts ---- */
 
 static const struct vfn_blk_opts by_interrupts = { .flags = VFN_BLK_INTERRUPTS };
@@ -825,6 +843,7 @@ int main(void)
 		test(requests_have_limits_of_their_own),
 		test(request_is_late_among_others_that_are_not),
 		test(everything_ends_when_the_controller_goes),
+		test(everything_ends_when_the_kernel_wants_the_device_back),
 		test(event_loop_is_told_when_there_is_something),
 		test(event_loop_is_told_of_what_waits_for_it),
 		test(waits_sleep_and_do_without_an_interrupt_that_is_lost),
