@@ -102,6 +102,8 @@ enum vfn_blk_features {
  * @firmware: firmware revision, the same
  * @nguid: globally unique identifier, zeroes for none
  * @eui64: IEEE identifier, zeroes for none
+ * @zone_size: blocks from the start of a zone to that of the next one, 0 where there are none
+ * @max_append: most blocks of vfn_blk_zone_append()
  *
  * Texts end with a zero; bytes that are not printable ASCII are question marks.
  */
@@ -121,6 +123,8 @@ struct vfn_blk_info {
 	char firmware[9];
 	uint8_t nguid[16];
 	uint8_t eui64[8];
+	uint64_t zone_size;
+	uint32_t max_append;
 };
 
 /**
@@ -377,6 +381,82 @@ int vfn_blk_cmd(struct vfn_blk *blk, const union nvme_cmd *cmd, void *buf, size_
  */
 int vfn_blk_admin(struct vfn_blk *blk, const union nvme_cmd *cmd, void *buf, size_t len,
 		  uint64_t *result);
+
+/**
+ * struct vfn_blk_zone - a zone
+ * @start: first block
+ * @capacity: blocks that can be written
+ * @pointer: the block that is to be written next; makes no sense for zones that are full, read-only or offline
+ * @type: 2 for zones that must be written in order
+ * @state: 1 empty, 2 open by a write, 3 open by command, 4 closed, 13 read-only, 14 full, 15 offline (Zoned Namespace
+ *	Command Set Specification 1.1, figure 37)
+ */
+struct vfn_blk_zone {
+	uint64_t start;
+	uint64_t capacity;
+	uint64_t pointer;
+	uint8_t type;
+	uint8_t state;
+};
+
+/**
+ * enum vfn_blk_zone_action - what to do with a zone
+ * @VFN_BLK_ZONE_CLOSE: it takes no resources of an open one any more
+ * @VFN_BLK_ZONE_FINISH: it is full
+ * @VFN_BLK_ZONE_OPEN: it is going to be written
+ * @VFN_BLK_ZONE_RESET: it is empty
+ * @VFN_BLK_ZONE_OFFLINE: it was read-only, and is no more to be read either
+ */
+enum vfn_blk_zone_action {
+	VFN_BLK_ZONE_CLOSE = 1,
+	VFN_BLK_ZONE_FINISH,
+	VFN_BLK_ZONE_OPEN,
+	VFN_BLK_ZONE_RESET,
+	VFN_BLK_ZONE_OFFLINE,
+};
+
+/* All zones to which it applies. */
+#define VFN_BLK_ALL_ZONES UINT64_MAX
+
+/**
+ * vfn_blk_zone_report - describe zones
+ * @blk: handle
+ * @lba: a block of the first one
+ * @zones: receives them
+ * @max: how many there is room for, at least 1
+ *
+ * Zone Management Receive (Zoned Namespace Command Set Specification 1.1, section 3.4.2).
+ *
+ * Return: how many there are, from @lba on, up to @max; or -1 with errno; ENOTSUP where there are no zones.
+ */
+int vfn_blk_zone_report(struct vfn_blk *blk, uint64_t lba, struct vfn_blk_zone *zones, int max);
+
+/**
+ * vfn_blk_zone_send - do something with a zone
+ * @blk: handle
+ * @lba: first block of the zone, or VFN_BLK_ALL_ZONES
+ * @action: of enum vfn_blk_zone_action
+ *
+ * Zone Management Send (section 3.4.3).
+ *
+ * Return: 0, or -1 with errno; ENOTSUP where there are no zones.
+ */
+int vfn_blk_zone_send(struct vfn_blk *blk, uint64_t lba, unsigned int action);
+
+/**
+ * vfn_blk_zone_append - write blocks where a zone goes on
+ * @blk: handle
+ * @lba: first block of the zone
+ * @buf: what to write
+ * @nlb: how many; no more than info.max_append, as they are not split
+ * @where: receives the block that was written first; or NULL
+ *
+ * Zone Append (section 3.4.1). Of several at a time, nobody knows which comes first.
+ *
+ * Return: 0, or -1 with errno; ENOTSUP where there are no zones.
+ */
+int vfn_blk_zone_append(struct vfn_blk *blk, uint64_t lba, const void *buf, uint64_t nlb,
+			uint64_t *where);
 
 /**
  * vfn_blk_pread - read bytes

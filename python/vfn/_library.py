@@ -22,7 +22,8 @@ class Info(ctypes.Structure):
     _fields_ = [("bdf", c_char * 16), ("nsid", c_uint32), ("block_size", c_uint32), ("nblocks", c_uint64),
                 ("max_blocks", c_uint32), ("boundary", c_uint32), ("queues", c_uint), ("depth", c_uint),
                 ("features", c_uint), ("vendor", c_uint16), ("serial", c_char * 21), ("model", c_char * 41),
-                ("firmware", c_char * 9), ("nguid", c_uint8 * 16), ("eui64", c_uint8 * 8)]
+                ("firmware", c_char * 9), ("nguid", c_uint8 * 16), ("eui64", c_uint8 * 8), ("zone_size", c_uint64),
+                ("max_append", c_uint32)]
 
 
 class Req(ctypes.Structure):

@@ -129,11 +129,15 @@ static int set_protection(struct vfn_blk *blk, unsigned int type, unsigned int m
 	return 0;
 }
 
-static int set_format(struct vfn_blk *blk, const uint8_t *id)
+static unsigned int format_of(const uint8_t *id)
 {
 	/* bits 6:5 belong to more formats than 16 */
-	unsigned int format = (id[NS_FLBAS] & 0xfu) | (id[NS_FLBAS] >> 5 & 3u) << 4;
-	const uint8_t *lbaf = id + NS_LBAF + 4UL * format;
+	return (id[NS_FLBAS] & 0xfu) | (id[NS_FLBAS] >> 5 & 3u) << 4;
+}
+
+static int set_format(struct vfn_blk *blk, const uint8_t *id)
+{
+	const uint8_t *lbaf = id + NS_LBAF + 4UL * format_of(id);
 	unsigned int metadata = blk_get16(lbaf), shift = lbaf[2];
 	struct vfn_blk_info *info = &blk->info;
 
@@ -195,7 +199,8 @@ static int identify_ns(struct vfn_blk *blk)
 	memcpy(info->model, dev->model, sizeof(info->model));
 	memcpy(info->firmware, dev->firmware, sizeof(info->firmware));
 
-	return 0;
+	/* the last one, as its data takes the place of these */
+	return blk_identify_zones(blk, format_of(dev->page));
 }
 
 /* ---- queues ---- */

@@ -209,6 +209,20 @@ static inline size_t blk_data_len(const struct vfn_blk_queue *q, const struct vf
 	return (size_t)req->nlb << (req->op == VFN_BLK_CMD ? 0 : q->blk->lba_shift);
 }
 
+/* How a buffer that is only read fits into a request. */
+static inline void *blk_unconst(const void *buf)
+{
+	union {
+		const void *from;
+		void *to;
+	} pointer = { .from = buf };
+
+	return pointer.to;
+}
+
+/* zone.c: with the lock, what the format of a namespace says of zones; 0, or -1 where that cannot be asked. */
+int blk_identify_zones(struct vfn_blk *blk, unsigned int format);
+
 /* sync.c: a queue for that long, and an error that says which request it was. */
 int blk_execute(struct vfn_blk *blk, struct vfn_blk_req *req);
 

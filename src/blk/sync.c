@@ -47,17 +47,6 @@ int blk_execute(struct vfn_blk *blk, struct vfn_blk_req *req)
 	return !ret && req->error ? failed(blk, req) : ret;
 }
 
-/* How a buffer that is only read fits into a request. */
-static void *unconst(const void *buf)
-{
-	union {
-		const void *from;
-		void *to;
-	} pointer = { .from = buf };
-
-	return pointer.to;
-}
-
 static int do_buf(struct vfn_blk *blk, uint8_t op, void *buf, uint64_t lba, uint64_t nlb)
 {
 	struct vfn_blk_req req = { .op = op, .lba = lba, .nlb = nlb, .buf = buf };
@@ -72,12 +61,12 @@ int vfn_blk_read(struct vfn_blk *blk, void *buf, uint64_t lba, uint64_t nlb)
 
 int vfn_blk_write(struct vfn_blk *blk, const void *buf, uint64_t lba, uint64_t nlb)
 {
-	return do_buf(blk, VFN_BLK_WRITE, unconst(buf), lba, nlb);
+	return do_buf(blk, VFN_BLK_WRITE, blk_unconst(buf), lba, nlb);
 }
 
 int vfn_blk_compare(struct vfn_blk *blk, const void *buf, uint64_t lba, uint64_t nlb)
 {
-	return do_buf(blk, VFN_BLK_COMPARE, unconst(buf), lba, nlb);
+	return do_buf(blk, VFN_BLK_COMPARE, blk_unconst(buf), lba, nlb);
 }
 
 int vfn_blk_flush(struct vfn_blk *blk)
@@ -250,5 +239,5 @@ int vfn_blk_pread(struct vfn_blk *blk, void *buf, size_t len, uint64_t offset)
 
 int vfn_blk_pwrite(struct vfn_blk *blk, const void *buf, size_t len, uint64_t offset)
 {
-	return do_bytes(blk, unconst(buf), len, offset, true);
+	return do_bytes(blk, blk_unconst(buf), len, offset, true);
 }

@@ -186,7 +186,8 @@ static __attribute__((noinline)) int wait_on(struct vfn_blk_queue *q, int got)
 	for (int i = 0; i < got; i++) {
 		struct vfn_blk_req *req = q->ask.done[i];
 
-		if (req->complete)
+		/* they are all there, which analysers do not see */
+		if (req && req->complete)
 			req->complete(req);
 	}
 	/* of what callbacks have submitted */
@@ -216,7 +217,7 @@ static inline int harvest(struct vfn_blk_queue *q)
 
 static __attribute__((noinline)) int wait_without_list(struct vfn_blk_queue *q)
 {
-	struct vfn_blk_req *done[BATCH];
+	struct vfn_blk_req *done[BATCH] = {};
 
 	if (q->ask.min > BATCH)
 		return wait_slowly(q, 0);

@@ -655,6 +655,22 @@ static void namespace_that_goes_leaves_the_others_alone(void **state)
 	close_blk(stays);
 }
 
+static void namespace_without_zones_has_none(void **state)
+{
+	struct emu_nvme *nvme = emu_nvme_add(NULL);
+	struct vfn_blk *blk = open_blk();
+	struct vfn_blk_zone zone;
+	char block[512];
+
+	assert_int_equal(info_of(blk).zone_size, 0);
+	assert_fails_with(vfn_blk_zone_report(blk, 0, &zone, 1), ENOTSUP);
+	assert_fails_with(vfn_blk_zone_send(blk, 0, VFN_BLK_ZONE_RESET), ENOTSUP);
+	assert_fails_with(vfn_blk_zone_append(blk, 0, block, 1, NULL), ENOTSUP);
+	assert_error_has("no zones");
+	assert_int_equal(emu_nvme_stats(nvme).io[0x79], 0);
+	close_blk(blk);
+}
+
 /* A failed read of memory that is copied leaves it as it was. */
 static void failed_read_leaves_plain_memory_alone(void **state)
 {
@@ -798,6 +814,7 @@ int main(void)
 		test(status_of_a_command_is_an_errno_with_a_name),
 		test(protection_that_does_not_match_is_eilseq),
 		test(namespace_that_goes_leaves_the_others_alone),
+		test(namespace_without_zones_has_none),
 		test(failed_read_leaves_plain_memory_alone),
 		test(bytes_of_any_length_at_any_offset_are_transferred),
 		test(command_that_never_completes_is_etimedout),

@@ -391,8 +391,71 @@ static void test_controller_makes_and_checks_protection_information(void **state
 	assert_int_equal(errno, ENOTSUP);
 }
 
+/* ---- zones ---- */
+
+#define ZONED 3
+#define ZONES_MAX 200
+
+static void test_zones_are_appended_to_and_reset(void **state)
+{
+	struct vfn_blk_zone zones[ZONES_MAX];
+	struct vfn_blk_info info;
+	struct vfn_blk *blk;
+	uint64_t where, zone;
+	char *mem;
+
+	(void)state;
+	assert_vfn(try_open(&blk, "a", ZONED, NULL) == 0);
+	vfn_blk_get_info(blk, &info);
+	assert_true(info.zone_size > 0);
+	assert_true(info.max_append >= 8);
+	assert_int_equal(vfn_blk_zone_report(blk, 0, zones, ZONES_MAX),
+			 (info.nblocks + info.zone_size - 1) / info.zone_size);
+	assert_int_equal(vfn_blk_zone_report(blk, info.zone_size + 1, zones, 2), 2);
+	zone = info.zone_size;
+	assert_int_equal(zones[0].start, zone);
+	assert_int_equal(zones[1].start, 2 * zone);
+	assert_int_equal(zones[0].type, 2);
+
+	mem = alloc(blk, LEN);
+	assert_vfn(vfn_blk_zone_send(blk, VFN_BLK_ALL_ZONES, VFN_BLK_ZONE_RESET) == 0);
+	for (unsigned int i = 0; i < 4; i++) {
+		guest_fill(mem, LEN, 100 + i);
+		assert_vfn(vfn_blk_zone_append(blk, zone, mem, LEN / info.block_size, &where) == 0);
+		assert_int_equal(where, zone + i * (LEN / info.block_size));
+	}
+	for (unsigned int i = 0; i < 4; i++) {
+		memset(mem, 0, LEN);
+		assert_vfn(vfn_blk_read(blk, mem, zone + i * (LEN / info.block_size),
+					LEN / info.block_size) == 0);
+		guest_check(mem, LEN, 100 + i);
+	}
+	assert_int_equal(vfn_blk_zone_report(blk, zone, zones, 1), 1);
+	assert_int_equal(zones[0].pointer, zone + 4 * (LEN / info.block_size));
+	assert_int_equal(zones[0].state, 2);
+	assert_vfn(vfn_blk_zone_send(blk, zone, VFN_BLK_ZONE_FINISH) == 0);
+	assert_int_equal(vfn_blk_zone_report(blk, zone, zones, 1), 1);
+	assert_int_equal(zones[0].state, 14);
+	assert_int_equal(vfn_blk_zone_append(blk, zone, mem, 1, NULL), -1);
+	assert_int_equal(vfn_blk_last_status() & 0x7ff, 0x1b9);
+	assert_vfn(vfn_blk_zone_send(blk, zone, VFN_BLK_ZONE_RESET) == 0);
+	assert_int_equal(vfn_blk_zone_report(blk, zone, zones, 1), 1);
+	assert_int_equal(zones[0].state, 1);
+
+	assert_int_equal(vfn_blk_zone_send(blk, zone, 7), -1);
+	assert_int_equal(errno, EINVAL);
+	assert_int_equal(vfn_blk_zone_report(blk, info.nblocks, zones, 1), -1);
+	assert_int_equal(errno, EINVAL);
+	assert_int_equal(vfn_blk_zone_append(blk, zone, mem, info.max_append + 1UL, NULL), -1);
+	assert_int_equal(errno, EINVAL);
+	close_blk(blk);
+}
+
 int main(int argc, char **argv)
 {
+	const struct CMUnitTest zones[] = {
+		cmocka_unit_test(test_zones_are_appended_to_and_reset),
+	};
 	const struct CMUnitTest protection[] = {
 		cmocka_unit_test(test_controller_makes_and_checks_protection_information),
 	};
@@ -409,6 +472,8 @@ int main(int argc, char **argv)
 
 	if (argc > 1 && !strcmp(argv[1], "pi"))
 		return cmocka_run_group_tests_name("blk-pi", protection, NULL, NULL);
+	if (argc > 1 && !strcmp(argv[1], "zones"))
+		return cmocka_run_group_tests_name("blk-zones", zones, NULL, NULL);
 	if (argc > 1)
 		return open_again();
 
