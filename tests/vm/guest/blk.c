@@ -227,7 +227,7 @@ static unsigned long locked(void)
 	return sum;
 }
 
-#define ALLOCATIONS 65536
+#define ALLOCATIONS 65536U
 #define LIVE 16
 
 /* E16 */
