@@ -139,7 +139,8 @@ struct vfn_blk_info {
  * Return: 0, or -1 with errno: EINVAL (@name, @opts), ENODEV (no such device or namespace), EBUSY (another
  * process, or this one by nvme_init(), has the device), EACCES (permission), ENOSPC (the controller has no
  * queues left, or with VFN_BLK_EXACT fewer than asked for; VFN_BLK_INTERRUPTS: no vectors), ENOTSUP (blocks with
- * metadata that is more than protection information, or of a size that makes no sense; VFN_BLK_INTERRUPTS: the device has no vectors for queues), and those of nvme_init() and nvme_create_ioqpair(). Nothing is left behind then.
+ * metadata that is more than protection information, or of a size that makes no sense; VFN_BLK_INTERRUPTS: the
+ * device has no vectors for queues), and those of nvme_init() and nvme_create_ioqpair(). Nothing is left behind then.
  */
 int vfn_blk_open(struct vfn_blk **blk, const char *name, const struct vfn_blk_opts *opts);
 

@@ -62,8 +62,8 @@ int blk_identify(struct blk_dev *dev, uint8_t cns, uint32_t nsid);
 /* With @dev->lock: have interrupt vectors, once. -1 with errno ENOSPC or ENOTSUP. */
 int blk_get_vectors(struct blk_dev *dev);
 /*
- * With @dev->lock: a pair of queues of that many entries, which signals @event_fd, if that is no -1. NULL with errno ENOSPC, where
- * there is none left, and others.
+ * With @dev->lock: a pair of queues of that many entries, which signals @event_fd, if that is no -1. NULL with errno
+ * ENOSPC, where there is none left, and others.
  */
 struct nvme_sq *blk_create_pair(struct blk_dev *dev, unsigned int depth, int event_fd);
 void blk_delete_pair(struct blk_dev *dev, struct nvme_sq *sq);
@@ -108,9 +108,9 @@ enum blk_state {
 #define BLK_NONE_QUICK (-1)
 
 /*
- * What a request needs comes first. @quick is the last operation that may be sent without a further look, with no flags: requests that wait
- * go first. @polls counts down to a closer look, which those that wait and those that have @ended need at once. @out counts
- * requests that were not handed out.
+ * What a request needs comes first. @quick is the last operation that may be sent without a further look, with no
+ * flags: requests that wait go first. @polls counts down to a closer look, which those that wait and those that have
+ * @ended need at once. @out counts requests that were not handed out.
  */
 struct vfn_blk_queue {
 	struct nvme_sq *sq;
@@ -246,8 +246,8 @@ void blk_push(struct vfn_blk_queue *q);
 /* late.c: everything that is out and everything that waits; the controller does not use their memory any more. */
 void blk_end_all(struct vfn_blk_queue *q, int err);
 /*
- * late.c: now and then, see whether requests are late, or the controller is lost, and do something about it. Returns whether there
- * was something to do.
+ * late.c: now and then, see whether requests are late, or the controller is lost, and do something about it. Returns
+ * whether there was something to do.
  */
 bool blk_look(struct vfn_blk_queue *q, uint64_t now);
 

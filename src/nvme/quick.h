@@ -104,8 +104,8 @@ __static_assert(sizeof(struct nvme_rq) == 1 << NVME_RQ_SHIFT);
 
 /*
  * Up to @max completions, as far as they are new and of commands of this queue, up to the end of the ring: @take has
- * each, with what came with the command, or refuses, which leaves it where it is. It must not use the queue. Requests of what is taken are
- * released. Returns how many; *odd says whether the next completion is new, but not like that.
+ * each, with what came with the command, or refuses, which leaves it where it is. It must not use the queue. Requests
+ * of what is taken are released. Returns how many; *odd says whether the next completion is new, but not like that.
  */
 static inline __attribute__((always_inline)) int
 nvme_quick_poll(struct nvme_sq *sq, struct nvme_cq *cq, int max, bool *odd,
