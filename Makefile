@@ -4,7 +4,7 @@
 BUILD  ?= build
 PREFIX ?= /usr/local
 
-.PHONY: all check check-vm check-vm-long check-fio check-interface check-arm64 soak demo bench bench-check bench-build fuzz mutants coverage lint docs prepush install clean help \
+.PHONY: all check check-vm check-vm-long check-fio check-tools check-interface check-arm64 soak demo bench bench-check bench-build fuzz mutants coverage lint docs prepush install clean help \
 	lint-format lint-gcc lint-clang lint-scan-build lint-cppcheck lint-sparse lint-valgrind
 
 # The plain build of everything; what it is made of can be changed with "meson configure build".
@@ -14,17 +14,25 @@ all:
 
 # Half the time this takes is the compiler's and the linker's, so the one is asked for little, and the other is the quickest
 # that is there. Only what tests need is built. The millions of some of them are for "make coverage".
-SANITIZED = -Db_lundef=false -Doptimization=g -Dc_args=-g1 -Dvm_tests=disabled \
+SANITIZED = -Db_lundef=false -Doptimization=g -Dc_args=-g1 -Dvm_tests=disabled -Ddocs=disabled \
 	$(if $(shell command -v ld.gold),-Dc_link_args=-fuse-ld=gold)
-TSAN      = -Db_sanitize=thread $(SANITIZED) -Dtools=disabled -Dexamples=disabled -- threaded-programs
+ASAN      = -Db_sanitize=address,undefined $(SANITIZED)
+LIBRARY   = -Dtools=disabled -Dexamples=disabled
+TSAN      = -Db_sanitize=thread $(SANITIZED) $(LIBRARY) -- threaded-programs
 
 check:
 	@ci/install-deps build
-	@ci/build $(BUILD)/asan -Db_sanitize=address,undefined $(SANITIZED) -- meson-test-prereq
+	@ci/build $(BUILD)/asan $(ASAN) $(LIBRARY) -- meson-test-prereq
 	@CYCLES=$${CYCLES:-20000} ci/run-tests asan $(BUILD)/asan \
 		--no-suite threaded --no-suite interface --no-suite runners --no-suite again
 	@ci/build $(BUILD)/tsan $(TSAN)
 	@ci/run-tests tsan $(BUILD)/tsan --suite threaded
+
+# vfntool and the examples, as processes on the fake kernel.
+check-tools:
+	@ci/install-deps build
+	@ci/build $(BUILD)/tools $(ASAN) -- tool-programs
+	@ci/run-tests tools $(BUILD)/tools --suite tools
 
 # What programs see of the library, as it is installed: no sanitizer has a say in that. And the tests of tests' runners.
 check-interface:
@@ -106,7 +114,7 @@ mutants:
 
 coverage:
 	@ci/install-deps build lint
-	@ci/build $(BUILD)/coverage -Db_coverage=true -Dtools=disabled -Dexamples=disabled -Dvm_tests=disabled
+	@ci/build $(BUILD)/coverage -Db_coverage=true $(LIBRARY) -Dvm_tests=disabled
 	@ci/run-tests coverage $(BUILD)/coverage
 	@gcovr --root . --filter src/ --fail-under-line 85 $(BUILD)/coverage
 
@@ -148,16 +156,16 @@ lint-sparse: lint-gcc
 
 # valgrind does not take up an access again that has raised a signal.
 lint-valgrind: lint-gcc
-	@CYCLES=20000 ci/run-tests valgrind $(BUILD)/gcc --timeout-multiplier 10 --no-suite interface --no-suite runners --no-suite examples --no-suite faulting \
+	@CYCLES=20000 ci/run-tests valgrind $(BUILD)/gcc --timeout-multiplier 10 --no-suite interface --no-suite runners --no-suite tools --no-suite faulting \
 		--wrapper "valgrind -q --leak-check=full --error-exitcode=99"
 
 # The manual in HTML is in $(BUILD)/docs/docs/html.
 docs:
 	@ci/install-deps build docs
-	@ci/build $(BUILD)/docs -Ddocs=enabled -Dtools=disabled -Dexamples=disabled -Dtests=disabled -Dvm_tests=disabled
+	@ci/build $(BUILD)/docs -Ddocs=enabled $(LIBRARY) -Dtests=disabled -Dvm_tests=disabled
 	@ci/run-tests docs $(BUILD)/docs --suite docs
 
-prepush: check check-interface check-arm64 check-vm check-fio bench-check fuzz coverage lint docs
+prepush: check check-tools check-interface check-arm64 check-vm check-fio bench-check fuzz coverage lint docs
 
 install: all
 	@meson install -C $(BUILD) --no-rebuild
@@ -168,6 +176,7 @@ clean:
 help:
 	@echo 'make            build the library, vfntool and the examples in $(BUILD)/'
 	@echo 'make check      unit tests under ASan and UBSan, the threaded ones under TSan; no root, no hardware'
+	@echo 'make check-tools  vfntool and the examples on the emulated machine, under ASan and UBSan'
 	@echo 'make check-interface  headers, symbols, programs built against an installation'
 	@echo 'make check-arm64  the tests of both on arm64, by a cross compiler and QEMU'
 	@echo 'make check-vm   tests in guests under QEMU, against real kernels; no root, no KVM, no hardware'
