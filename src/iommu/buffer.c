@@ -72,7 +72,7 @@ static void *pages_at(uint64_t addr, size_t len)
 	if (got == MAP_FAILED)
 		return NULL;
 
-	/* kernels before 4.17 take the flag for a hint */
+	/* to kernels before 4.17, and to qemu-user, the flag is a hint */
 	if (want && got != want) {
 		(void)os_munmap(got, len);
 		return NULL;
