@@ -105,6 +105,8 @@ class Info:  # pylint: disable=too-many-instance-attributes
     firmware: str
     nguid: bytes
     eui64: bytes
+    zone_size: int
+    max_append: int
 
 
 def _status_text(status: int) -> str:
@@ -318,7 +320,7 @@ class Namespace:
         lib.vfn_blk_get_info(self._blk, raw)
         texts = {name: getattr(raw, name).decode("ascii") for name in ("bdf", "serial", "model", "firmware")}
         numbers = {name: getattr(raw, name) for name in ("nsid", "block_size", "nblocks", "max_blocks", "boundary", "queues",
-                                                         "depth", "vendor")}
+                                                         "depth", "vendor", "zone_size", "max_append")}
         return Info(**texts, **numbers, features=Features(raw.features), nguid=bytes(raw.nguid), eui64=bytes(raw.eui64))
 
     def close(self) -> None:

@@ -72,12 +72,12 @@ const char *machine_layout(void)
 		FIELD(info, max_blocks), FIELD(info, boundary),	  FIELD(info, queues),
 		FIELD(info, depth),	 FIELD(info, features),	  FIELD(info, vendor),
 		FIELD(info, serial),	 FIELD(info, model),	  FIELD(info, firmware),
-		FIELD(info, nguid),	 FIELD(info, eui64),	  FIELD(req, op),
-		FIELD(req, flags),	 FIELD(req, timeout_ms),  FIELD(req, lba),
-		FIELD(req, nlb),	 FIELD(req, buf),	  FIELD(req, iov),
-		FIELD(req, niov),	 FIELD(req, error),	  FIELD(req, status),
-		FIELD(req, complete),	 FIELD(req, opaque),	  FIELD(req, cmd),
-		FIELD(req, result),
+		FIELD(info, nguid),	 FIELD(info, eui64),	  FIELD(info, zone_size),
+		FIELD(info, max_append), FIELD(req, op),	  FIELD(req, flags),
+		FIELD(req, timeout_ms),	 FIELD(req, lba),	  FIELD(req, nlb),
+		FIELD(req, buf),	 FIELD(req, iov),	  FIELD(req, niov),
+		FIELD(req, error),	 FIELD(req, status),	  FIELD(req, complete),
+		FIELD(req, opaque),	 FIELD(req, cmd),	  FIELD(req, result),
 	};
 	static char text[2048];
 	int n = 0;

@@ -27,6 +27,9 @@ from tap import command, run_tests, test, zeros
 TOOL, MANUAL = sys.argv[1:] if len(sys.argv) == 3 else sys.exit(__doc__.strip())
 BDF = "0000:01:00.0"
 
+# The emulator of other processors has no io_setup(2), by which bench loads the kernel's driver.
+HAS_AIO = "MESON_EXE_WRAPPER" not in os.environ
+
 
 def run(*args, status=0, stdout=subprocess.PIPE, **environment):
     done = subprocess.run([*command(TOOL), *args], stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.PIPE, timeout=60,
@@ -684,23 +687,25 @@ def benchmarks_go_on_where_they_ended():
     with tempfile.TemporaryDirectory() as folder:
         csv, svg, kernel = (pathlib.Path(folder) / name for name in ("csv", "svg", "kernel"))
         kernel.write_bytes(bytes(1 << 20))
-        args = [NS, "--runtime", "1", "--csv", str(csv), "--plot", str(svg), "--kernel", str(kernel)]
+        sides = 1 + HAS_AIO
+        args = [NS, "--runtime", "1", "--csv", str(csv), "--plot", str(svg), *(["--kernel", str(kernel)] if HAS_AIO else [])]
         first = run("bench", *args, "--iodepth", "1").stdout.decode()
         lines = csv.read_text(encoding="ascii").splitlines()
-        assert len(lines) == 3 and first.startswith("vfn    randread   1 x 1 ") and "\nkernel randread " in first, first
+        assert len(lines) == 1 + sides and first.startswith("vfn    randread   1 x 1 "), first
+        assert ("\nkernel randread " in first) == HAS_AIO, first
         assert lines[0].startswith("engine,rw,threads,iodepth,bs,iops,"), lines
         # what was cut off is measured again, the others are not
         csv.write_text("\n".join(lines)[:-9], encoding="ascii")
         result = answer("bench", *args, "--iodepth", "1", "--bs", "4K")
-        assert len(result["rows"]) == 2 and all(row["iops"] > 0 and row["avg_ns"] > 0 for row in result["rows"]), result
+        assert len(result["rows"]) == sides and all(row["iops"] > 0 and row["avg_ns"] > 0 for row in result["rows"]), result
         again = csv.read_text(encoding="ascii").splitlines()
-        assert again[:2] == lines[:2] and len(again) == 3 and all(all(line.split(",")) for line in again), again
-        assert run("bench", *args, "--iodepth", "1").stdout.decode().count(" (was there)\n") == 2
+        assert again[:sides] == lines[:sides] and len(again) == 1 + sides and all(all(line.split(",")) for line in again), again
+        assert run("bench", *args, "--iodepth", "1").stdout.decode().count(" (was there)\n") == sides
         assert csv.read_text(encoding="ascii").splitlines() == again
         texts, parts = picture(svg)
-        says(texts, "libvfn, 1 thread", "kernel, 1 thread", "randread, 4096 bytes: average latency", "requests per second")
-        assert parts.count("circle") == 2 + 4
-        says(run("bench", *args, "--rw", "randwrite", status=1).stderr.decode(), f"{kernel} would be overwritten: --force")
+        says(texts, "libvfn, 1 thread", "randread, 4096 bytes: average latency", "requests per second")
+        assert ("kernel, 1 thread" in texts) == HAS_AIO and parts.count("circle") == 3 * sides
+        says(run("bench", NS, "--kernel", str(kernel), "--rw", "randwrite", status=1).stderr.decode(), f"{kernel} would be overwritten: --force")
         csv.write_text("something else\n", encoding="ascii")
         says(run("bench", *args, status=1).stderr.decode(), f"{csv}: it is there, and has other figures")
         assert csv.read_text(encoding="ascii") == "something else\n"
@@ -847,6 +852,9 @@ def examples_of_the_manual_work():
             # these have tests of their own, on a machine with a kernel's driver
             if words[0] in ("list", "bind", "reset"):
                 continue
+            if "--kernel" in words and not HAS_AIO:
+                at = words.index("--kernel")
+                del words[at:at + 2]
             finished = subprocess.run([*tool, *words], capture_output=True, timeout=60, check=False, cwd=folder,
                                       env=os.environ | {"EXAMPLE_VIOLATIONS": "1"})
             # some are about what a controller says of mistakes

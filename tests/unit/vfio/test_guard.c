@@ -250,16 +250,18 @@ static void signal_that_was_sent_is_handed_on(void **state)
 static void access_that_fails_in_another_way_is_covered(void **state)
 {
 	static const int codes[] = { BUS_OBJERR, BUS_MCEERR_AR };
+	struct sigaction guard;
 
 	set_action(&(struct sigaction){ .sa_sigaction = fill_in, .sa_flags = SA_SIGINFO });
 	assert_int_equal(vfn_sigbus_guard(true), 0);
 	called = 0;
+	/* not sent: an emulator of processors takes such a signal for its own */
+	assert_int_equal(sigaction(SIGBUS, NULL, &guard), 0);
 	for (size_t i = 0; i < UNIT_ARRAY_SIZE(codes); i++) {
 		siginfo_t info = { .si_code = codes[i] };
 
 		info.si_addr = (void *)small_bar;
-		assert_int_equal(syscall(SYS_rt_tgsigqueueinfo, getpid(), gettid(), SIGBUS, &info),
-				 0);
+		guard.sa_sigaction(SIGBUS, &info, NULL);
 		assert_int_equal(called, 0);
 	}
 	assert_int_equal(vfn_sigbus_guard(false), 0);
