@@ -196,8 +196,7 @@ static void slow_drive(int qid, const char *step, const char *other)
 	long commands, aborts, steps, others;
 	int ret;
 
-	vfn_nvme_set_timeout(&ctrl, 200);
-	/* all of them within the time that the deletion of their queue has */
+	/* all of them within the time that the deletion of their queue has, which is another than theirs */
 	throttle(4);
 	forget();
 	commands = host_trace_count(ADMIN_TRACE);
@@ -205,6 +204,9 @@ static void slow_drive(int qid, const char *step, const char *other)
 	steps = host_trace_count(step);
 	others = host_trace_count(other);
 	submit(sq, NVME_IO_READ, 0, N);
+	for (int i = 0; i < sq->qsize - 1; i++)
+		if (sq->rqs[i].state == VFN_NVME_RQ_POSTED)
+			assert_vfn(vfn_nvme_rq_set_timeout(&sq->rqs[i], 200000000) == 0);
 
 	/* nothing is sent before the first of them is late, and nothing but aborts then */
 	do {
@@ -232,7 +234,6 @@ static void slow_drive(int qid, const char *step, const char *other)
 	/* nor does anything come later */
 	usleep(200 * 1000);
 	assert_null(nvme_cq_get_cqe(sq->cq));
-	vfn_nvme_set_timeout(&ctrl, 0);
 	assert_works(8, 19100 + qid);
 }
 
